@@ -1,0 +1,1 @@
+"""sensorline: irregular sensor readings become windows, windows become scores, scores become alerts."""

@@ -1,0 +1,123 @@
+"""The window policy: everything that shapes windows, validated, immutable. It builds nothing and knows no configuration file.
+
+A policy is built once at start and shared by all devices. `spec_id` names it: windows with equal spec ids were made by
+the same rules over the same sensors. All durations are milliseconds; `None` is "no bound".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+
+class Overflow(StrEnum):
+    """What a window at its cap does: close and go on in a new one, or leave steps out."""
+
+    SPLIT = "split"
+    TRUNCATE = "truncate"
+
+
+class Keep(StrEnum):
+    """Which steps a truncating window keeps."""
+
+    FIRST = "first"
+    LAST = "last"
+
+
+class PolicyError(ValueError):
+    """A policy that contradicts itself. `key` is the configuration key to change."""
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        super().__init__(f"{key} = {value}: {allowed}")
+        self.key = key
+        self.value = value
+        self.allowed = allowed
+
+
+@dataclass(frozen=True)
+class Session:
+    """Steps no further apart than `gap_ms` belong together; equality belongs."""
+
+    gap_ms: int
+    kind: ClassVar[str] = "session"
+
+
+@dataclass(frozen=True)
+class Tumbling:
+    """[start, start + size_ms), aligned to the epoch."""
+
+    size_ms: int
+    kind: ClassVar[str] = "tumbling"
+
+
+@dataclass(frozen=True)
+class Count:
+    """The last `size` steps, every `step` steps of an episode; with `partial_start` also before there are `size`."""
+
+    size: int
+    step: int
+    partial_start: bool = False
+    kind: ClassVar[str] = "count"
+
+
+Shape = Session | Tumbling | Count
+
+
+@dataclass(frozen=True)
+class WindowPolicy:
+    """How readings become windows. Raises `PolicyError` for values that contradict each other."""
+
+    shape: Shape
+    out_of_orderness_ms: int
+    idle_timeout_ms: int
+    max_length: int
+    overflow: Overflow
+    keep: Keep
+    max_duration_ms: int | None = None
+    min_length: int = 1
+    max_ahead_ms: int | None = 300_000
+    max_behind_ms: int | None = None
+    max_pending: int = 10_000
+
+    def __post_init__(self) -> None:
+        for key in ("max_length", "min_length", "idle_timeout_ms", "max_pending"):
+            self._require(getattr(self, key) >= 1, key, "must be at least 1")
+        for key in ("out_of_orderness_ms", "max_duration_ms", "max_ahead_ms", "max_behind_ms"):
+            self._require((getattr(self, key) or 0) >= 0, key, "must not be negative")
+        self._require(self.min_length <= self.max_length, "min_length", f"must be at most max_length ({self.max_length})")
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        match self.shape:
+            case Session(gap_ms):
+                self._require_shape(gap_ms >= 1, "gap", "must be at least 1 ms")
+                least = gap_ms + self.out_of_orderness_ms
+                self._require(self.idle_timeout_ms >= least, "idle_timeout_ms", f"must be at least gap + out_of_orderness ({least} ms)")
+            case Tumbling(size_ms):
+                self._require_shape(size_ms >= 1, "size", "must be at least 1 ms")
+            case Count(size, step):
+                self._require_shape(1 <= size <= self.max_length, "size", f"must be from 1 to max_length ({self.max_length})")
+                self._require_shape(1 <= step <= size, "step", f"must be from 1 to size ({size})")
+                self._require(self.max_duration_ms is None, "max_duration_ms", 'must be "none" for count windows')
+
+    def _require(self, holds: bool, field: str, allowed: str) -> None:
+        if not holds:
+            raise PolicyError(field.removesuffix("_ms"), getattr(self, field), allowed)
+
+    def _require_shape(self, holds: bool, key: str, allowed: str) -> None:
+        if not holds:
+            value = getattr(self.shape, key, None)
+            raise PolicyError(key, getattr(self.shape, f"{key}_ms", value), allowed)
+
+    def spec(self, sensors: tuple[str, ...]) -> dict[str, object]:
+        """Every key that shapes windows, and the sensors in order, as plain values in a fixed order."""
+        caps_and_clocks = {key: value for key, value in asdict(self).items() if key != "shape"}
+        return {"kind": self.shape.kind, **asdict(self.shape), **caps_and_clocks, "sensors": list(sensors)}
+
+    def spec_id(self, sensors: tuple[str, ...]) -> str:
+        """A short name of `spec`, equal for equal specs."""
+        return hashlib.blake2b(msgspec.json.encode(self.spec(sensors)), digest_size=8).hexdigest()
