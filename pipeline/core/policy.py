@@ -113,6 +113,13 @@ class WindowPolicy:
             value = getattr(self.shape, key, None)
             raise PolicyError(key, getattr(self.shape, f"{key}_ms", value), allowed)
 
+    @property
+    def scored_from(self) -> int:
+        """Windows shorter than this are `too_short`: published, not scored."""
+        if isinstance(self.shape, Count) and not self.shape.partial_start:
+            return max(self.min_length, self.shape.size)
+        return self.min_length
+
     def spec(self, sensors: tuple[str, ...]) -> dict[str, object]:
         """Every key that shapes windows, and the sensors in order, as plain values in a fixed order."""
         caps_and_clocks = {key: value for key, value in asdict(self).items() if key != "shape"}

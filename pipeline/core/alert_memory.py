@@ -1,0 +1,142 @@
+"""What is remembered of one device under one alert rule: plain values, so that they can be dumped and loaded.
+
+Knows which predictions were judged already and which are the last M; knows no rule and no bound.
+
+**Repeats.** At-least-once delivery repeats a bounded stretch of a log, but that stretch may lie far behind: after a restart
+that could commit nothing it is all of the log. A set of the last ids would have to hold the whole stretch. So what is
+remembered is an order. Of one device, a window that comes for the first time is never *behind* one that was judged, where
+behind means: begins and ends no later (one of them earlier) and reaches less far into the same log of readings. Within an
+episode of the device windows come in the order of their bounds; a later episode reaches further into the log; a revision
+carries the late reading that caused it, which is newer than all before. Whatever is behind a judged window is a repeat.
+Only windows that no judged window has left behind need an entry of their own (`Mark`): those whose readings were out of order
+among each other and those of equal bounds, a handful. Older than the newest `MARKS`, such an entry is given up.
+
+A second replay of a recording reaches further into the log: it is judged again and gives alerts with the same ids.
+Ordering by arrival instead would take the replay of an older recording for a repeat, and lose its alerts.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.records import Prediction
+
+MARKS = 64
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The latest judged version of a window, and where that window lies."""
+
+    window: str
+    sequence: int
+    revision: int
+    start: int
+    end: int
+    topic: str
+    partition: int
+    last_offset: int
+
+    def covers(self, other: Mark) -> bool:
+        """Whether `other`, coming after this one, can only be a repeat."""
+        if other.window == self.window:
+            return (other.sequence, other.revision) <= (self.sequence, self.revision)
+        if (other.topic, other.partition) != (self.topic, self.partition) or other.last_offset >= self.last_offset:
+            return False
+        return other.start <= self.start and other.end <= self.end and (other.start, other.end) != (self.start, self.end)
+
+
+class Judgement(msgspec.Struct):
+    """A prediction's output as a rule saw it."""
+
+    window: str
+    sequence: int
+    revision: int
+    final: bool
+    start: int
+    prediction: str
+    value: float
+    spent: bool = False  # it was there when an alert was raised or cleared: no evidence for the next one
+
+    def replaces(self, other: Judgement) -> bool:
+        """Whether this is another version of the same judgement: the final one of a window, or its n-th early one."""
+        return self.window == other.window and self.final == other.final and (self.final or self.sequence == other.sequence)
+
+
+class OpenEpisode(msgspec.Struct, frozen=True):
+    """A raised alert that is not yet cleared; `since` in ms."""
+
+    id: str
+    since: int
+
+
+class RuleMemory(msgspec.Struct):
+    """One device under one rule. Bounded: `MARKS` marks and the rule's M judgements."""
+
+    marks: list[Mark] = []
+    judgements: list[Judgement] = []
+    episode: OpenEpisode | None = None
+    cleared_at: int | None = None  # ms; end of the last episode
+
+    def take(self, prediction: Prediction) -> bool:
+        """Marks the prediction as judged; False where it, or a later version of it, was judged before."""
+        mark = _mark(prediction)
+        if any(earlier.covers(mark) for earlier in self.marks):
+            return False
+        self.marks = [earlier for earlier in self.marks if not _outdates(mark, earlier)][1 - MARKS :]
+        self.marks.append(mark)
+        return True
+
+    def judge(self, prediction: Prediction, value: float, keep: int) -> Judgement:
+        """Puts the output among the last `keep`: in place of an earlier version, else at the end.
+
+        A revision of a window that has no judgement here goes to its place by event time. Where that is before all the
+        others and there are `keep` of them, it has left them already (or would have) and stays outside.
+        """
+        judgement = _judgement(prediction, value)
+        for place, earlier in enumerate(self.judgements):
+            if judgement.replaces(earlier):
+                judgement.spent = earlier.spent
+                self.judgements[place] = judgement
+                return judgement
+        place = len(self.judgements)
+        while judgement.revision and place and self.judgements[place - 1].start > judgement.start:
+            place -= 1
+        self.judgements.insert(place, judgement)
+        del self.judgements[:-keep]
+        return judgement
+
+    def spend(self) -> None:
+        """What was judged so far has had its effect."""
+        for judgement in self.judgements:
+            judgement.spent = True
+
+
+def _outdates(mark: Mark, earlier: Mark) -> bool:
+    return earlier.window == mark.window or mark.covers(earlier)
+
+
+def _mark(prediction: Prediction) -> Mark:
+    window, source = prediction.window, prediction.source
+    return Mark(
+        window=window.id,
+        sequence=window.sequence,
+        revision=window.revision,
+        start=window.start,
+        end=window.end,
+        topic=source.topic,
+        partition=source.partition,
+        last_offset=source.last_offset,
+    )
+
+
+def _judgement(prediction: Prediction, value: float) -> Judgement:
+    window = prediction.window
+    return Judgement(
+        window=window.id,
+        sequence=window.sequence,
+        revision=window.revision,
+        final=window.final,
+        start=window.start,
+        prediction=prediction.id,
+        value=value,
+    )

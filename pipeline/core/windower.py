@@ -1,0 +1,164 @@
+"""The windower of one partition: readings in, windows and refusals out. Windows are a function of the log.
+
+Two clocks decide everything, and both come from the log: each device's watermark (event time) and the partition's arrival
+clock. No wall clock is read or passed in, so a live run, a late run and a replay of the same log give the same windows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, OrderedDict
+from operator import attrgetter
+
+from pipeline.core.arrival import ArrivalClock
+from pipeline.core.build import WindowBuilder
+from pipeline.core.episode import Episode
+from pipeline.core.policy import WindowPolicy
+from pipeline.core.segment import segmenter
+from pipeline.core.step import RowFormat, Step
+from pipeline.records import CloseReason, Rejection, RejectReason, Window
+
+_time = attrgetter("time")
+
+
+class PartitionWindower:
+    """For each record of the partition, in order: `arrive` (or `reset`), then `take` for each reading in it.
+
+    `closed` collects the windows that closed, in order; the caller takes them away with `collect`.
+    """
+
+    def __init__(self, policy: WindowPolicy, sensors: tuple[str, ...], topic: str, partition: int) -> None:
+        self.clock = ArrivalClock()
+        self.counts: Counter[str] = Counter()
+        self._policy = policy
+        self._rows = RowFormat(len(sensors))
+        self._segmenter = segmenter(policy, WindowBuilder(policy, sensors, topic, partition))
+        # In order of last arrival: the clock never goes back while a device is live, so moving a heard device to the
+        # end keeps it so.
+        self._episodes: OrderedDict[str, Episode] = OrderedDict()
+        self._closed: list[Window] = []
+
+    @property
+    def live_devices(self) -> int:
+        """Number of devices that something is remembered of."""
+        return len(self._episodes)
+
+    @property
+    def open_steps(self) -> int:
+        """Number of accepted steps that no window has been published with yet; counts windows: not yet final ones."""
+        open_windows = sum(len(window.steps) for episode in self._episodes.values() for window in episode.windows)
+        return open_windows + sum(len(episode.pending) for episode in self._episodes.values())
+
+    def collect(self) -> list[Window]:
+        """The windows closed since the last call, in order."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def arrive(self, arrival: int, from_header: bool) -> None:
+        """A record arrived: moves the arrival clock and closes the devices that are idle by it."""
+        self.clock.move(arrival, from_header)
+        deadline = self._now() - self._policy.idle_timeout_ms
+        oldest = next(iter(self._episodes.values()), None)
+        if oldest is not None and oldest.last_arrival <= deadline:
+            self._close_idle(deadline)
+
+    def tick(self, arrival: int, from_header: bool) -> None:
+        """A tick arrived. One stamped by the broker says nothing to a replayed stream, and is ignored there."""
+        if from_header or not self.clock.from_header:
+            self.arrive(arrival, from_header)
+
+    def reset(self, arrival: int) -> None:
+        """A replay begins: closes and forgets every device, and sets the arrival clock, even backwards."""
+        self._close_all(CloseReason.RESET)
+        self.clock.reset(arrival)
+
+    def drain(self) -> None:
+        """Closes and forgets every device. The only closing that is no function of the log."""
+        self._close_all(CloseReason.END)
+
+    def take(self, device: str, time: int, row: bytes, offset: int, arrival: int) -> Rejection | None:
+        """One reading of the record at `offset`; says why where it is refused.
+
+        `row`: sensors x 4 bytes, float32, NaN = unobserved. `arrival`: the record's own, already given to `arrive`.
+        """
+        episode = self._episodes.get(device)
+        refusal = self._refusal(episode, time, arrival)
+        if refusal is not None:
+            return refusal
+        now = self._now()
+        if episode is None:
+            episode = self._episodes[device] = Episode(device, now, now, time - self._policy.out_of_orderness_ms)
+        elif episode.last_arrival != now:
+            episode.last_arrival = now
+            self._episodes.move_to_end(device)
+        self._insert(episode, Step(time, row, offset, offset, arrival, arrival))
+        self._release(episode)
+        return None
+
+    def _now(self) -> int:
+        now = self.clock.now
+        assert now is not None, "arrive comes first"
+        return now
+
+    def _refusal(self, episode: Episode | None, time: int, arrival: int) -> Rejection | None:
+        policy = self._policy
+        if policy.max_ahead_ms is not None and time > arrival + policy.max_ahead_ms:
+            return Rejection(RejectReason.FUTURE, f"event time {time} is more than max_ahead after its arrival {arrival}")
+        if policy.max_behind_ms is not None and time < arrival - policy.max_behind_ms:
+            return Rejection(RejectReason.PAST, f"event time {time} is more than max_behind before its arrival {arrival}")
+        if episode is not None and time < episode.watermark:
+            return Rejection(RejectReason.LATE, f"event time {time} is earlier than the device's watermark {episode.watermark}")
+        return None
+
+    def _insert(self, episode: Episode, step: Step) -> None:
+        pending = episode.pending
+        if not pending or pending[-1].time < step.time:
+            pending.append(step)
+        else:
+            place = bisect_left(pending, step.time, key=_time)
+            if pending[place].time == step.time:
+                pending[place] = self._rows.merge_steps(pending[place], step)
+                self.counts["merged"] += 1
+            else:
+                pending.insert(place, step)
+        episode.watermark = max(episode.watermark, step.time - self._policy.out_of_orderness_ms)
+        if len(pending) > self._policy.max_pending:
+            episode.watermark = max(episode.watermark, pending[0].time + 1)
+            self.counts["forced"] += 1
+
+    def _release(self, episode: Episode) -> None:
+        """Hands the steps earlier than the watermark to the segmenter, in time order."""
+        pending = episode.pending
+        final = bisect_left(pending, episode.watermark, key=_time) if pending[0].time < episode.watermark else 0
+        if final:
+            self._segment(episode, pending[:final])
+            del pending[:final]
+        self._segmenter.advance(episode, self._closed)
+
+    def _segment(self, episode: Episode, steps: list[Step]) -> None:
+        if not episode.steps:
+            episode.start = steps[0].time
+        for step in steps:
+            episode.steps += 1
+            dropped = self._segmenter.add(episode, step, self._closed)
+            if dropped:
+                self.counts["dropped"] += dropped
+
+    def _close_idle(self, deadline: int) -> None:
+        idle = []
+        for episode in self._episodes.values():
+            if episode.last_arrival > deadline:
+                break
+            idle.append(episode)
+        for episode in sorted(idle, key=lambda episode: (episode.last_arrival, episode.device)):
+            self._finish(episode, CloseReason.IDLE)
+            del self._episodes[episode.device]
+
+    def _close_all(self, reason: CloseReason) -> None:
+        for episode in sorted(self._episodes.values(), key=lambda episode: (episode.last_arrival, episode.device)):
+            self._finish(episode, reason)
+        self._episodes.clear()
+
+    def _finish(self, episode: Episode, reason: CloseReason) -> None:
+        self._segment(episode, episode.pending)
+        self._segmenter.finish(episode, reason, self._closed)

@@ -1,0 +1,22 @@
+"""The rejected topic: original bytes and key; the reason and where the record came from are headers."""
+
+from __future__ import annotations
+
+from pipeline.brokers.protocol import Headers, Message, Record
+from pipeline.records import Rejection
+
+
+def rejected_message(topic: str, record: Record, rejection: Rejection) -> Message:
+    """The message for the rejected topic."""
+    headers: Headers = (
+        ("reason", rejection.reason.encode()),
+        ("error", rejection.error.encode()),
+        ("source.topic", record.topic.encode()),
+        ("source.partition", b"%d" % record.partition),
+        ("source.offset", b"%d" % record.offset),
+    )
+    if rejection.index is not None:
+        headers += (("index", b"%d" % rejection.index),)
+    # The original headers travel too, so that the record can be published again as it was; of two equal names ours,
+    # the last, counts.
+    return Message(topic, record.key, record.value, record.headers + headers)
