@@ -61,13 +61,16 @@ class Session:
         return tuple(self._heard_s)
 
     def turn(self, timeout_s: float = POLL_S) -> bool:
-        """One turn; waits at most `timeout_s` for input. Returns whether there was any."""
+        """One turn; waits at most `timeout_s` for input. Returns whether there was any.
+
+        Checkpoints come by time, but on an atomic broker with every step: there outputs and position are one transaction.
+        """
         poll = self._consumer.poll(timeout_s)
         self._rebalance(poll)
         if poll.records:
             self._step(poll)
         self._tick()
-        if self._clock.monotonic_s() >= self._checkpoint_due_s:
+        if self._broker.atomic and poll.records or self._clock.monotonic_s() >= self._checkpoint_due_s:
             self.checkpoint()
         return bool(poll.records)
 
@@ -184,7 +187,7 @@ class Runner:
 
     def _run_to_end(self, session: Session, broker: Broker, stop: threading.Event, upstream: threading.Event | None) -> None:
         while upstream is not None and not upstream.is_set() and not stop.is_set():
-            session.turn(0.1)
+            session.turn()
         ends = broker.end_offsets(self.stage.source)
         while not session.reached(ends) and not stop.is_set():
             session.turn()

@@ -126,6 +126,8 @@ class Publisher(Protocol):
 class Broker(Protocol):
     """One connection to a log; used by one thread at a time. Publishers and consumers made by it belong to it."""
 
+    atomic: bool  # whether what is flushed and committed inside a `transaction` takes effect together or not at all
+
     def topics(self) -> Mapping[str, TopicSettings]:
         """All topics with their settings."""
         ...
@@ -159,7 +161,7 @@ class Broker(Protocol):
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Makes what is flushed and committed inside it atomic, where the broker can (SQLite, memory); else does nothing.
+        """Makes what is flushed and committed inside it atomic where the broker is `atomic` (SQLite, memory); else does nothing.
 
         It may hold the log's only write lock: do no work inside it.
         """

@@ -5,7 +5,7 @@ Knows which predictions were judged already and which are the last M; knows no r
 **Repeats.** At-least-once delivery repeats a bounded stretch of a log, but that stretch may lie far behind: after a restart
 that could commit nothing it is all of the log. A set of the last ids would have to hold the whole stretch. So what is
 remembered is an order. Of one device, a window that comes for the first time is never *behind* one that was judged, where
-behind means: begins and ends no later (one of them earlier) and reaches less far into the same log of readings. Within an
+behind means: begins and ends no later (one of them earlier) and reaches no further into the same log of readings. Within an
 episode of the device windows come in the order of their bounds; a later episode reaches further into the log; a revision
 carries the late reading that caused it, which is newer than all before. Whatever is behind a judged window is a repeat.
 Only windows that no judged window has left behind need an entry of their own (`Mark`): those whose readings were out of order
@@ -35,14 +35,24 @@ class Mark(msgspec.Struct, frozen=True):
     topic: str
     partition: int
     last_offset: int
+    final: bool
 
     def covers(self, other: Mark) -> bool:
         """Whether `other`, coming after this one, can only be a repeat."""
         if other.window == self.window:
             return (other.sequence, other.revision) <= (self.sequence, self.revision)
-        if (other.topic, other.partition) != (self.topic, self.partition) or other.last_offset >= self.last_offset:
+        return (
+            self._reaches_beyond(other)
+            and other.start <= self.start
+            and other.end <= self.end
+            and (other.start, other.end) != (self.start, self.end)
+        )
+
+    def _reaches_beyond(self, other: Mark) -> bool:
+        if (other.topic, other.partition) != (self.topic, self.partition):
             return False
-        return other.start <= self.start and other.end <= self.end and (other.start, other.end) != (self.start, self.end)
+        # Windows of one batch record reach equally far. An early one can overtake the final one of an overlapping window then.
+        return self.last_offset > other.last_offset or (self.final and self.last_offset == other.last_offset)
 
 
 class Judgement(msgspec.Struct):
@@ -126,6 +136,7 @@ def _mark(prediction: Prediction) -> Mark:
         topic=source.topic,
         partition=source.partition,
         last_offset=source.last_offset,
+        final=window.final,
     )
 
 

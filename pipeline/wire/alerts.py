@@ -19,5 +19,5 @@ def decode_alert(data: bytes) -> Alert:
     """The alert; raises `ValueError` for anything else."""
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not an alert: {error}") from None

@@ -19,5 +19,5 @@ def decode_prediction(data: bytes) -> Prediction:
     """The prediction; raises `ValueError` for anything else."""
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a prediction: {error}") from None

@@ -1,0 +1,41 @@
+# The commands of the house. `make demo` and `make test` need nothing but Python 3.11+ (and, for Kafka, Java 17 and Maven).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export SENSORLINE_DATA ?= $(abspath ../shared/data)
+
+.PHONY: help install demo test lint bench clean
+
+help:
+	@echo "make demo     the whole flow on the embedded log: readings to alerts, in about a minute"
+	@echo "make test     all tests, those on a real Kafka too"
+	@echo "make install  $(BIN)/sensorline and the tools"
+	@echo "make lint     ruff, mypy, import-linter"
+	@echo "make bench    the benchmarks of the docs"
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("sensorline needs Python 3.11 or newer; try make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@echo "installing into $(VENV); the first time takes a few minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	@$(BIN)/sensorline demo
+
+test: install
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache sensorline-demo

@@ -1,0 +1,102 @@
+"""Reading from a SQLite log, as a member of a group or alone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from pipeline.brokers.admission import check_positions
+from pipeline.brokers.cursors import Cursors
+from pipeline.brokers.protocol import Assignment, Poll, Position, Record
+from pipeline.brokers.sqlite import log
+from pipeline.brokers.sqlite.database import Database
+from pipeline.brokers.sqlite.failures import usable
+from pipeline.brokers.sqlite.locks import PartitionLocks
+from pipeline.brokers.sqlite.topics import Topic
+from pipeline.errors import LostPartitions
+
+LOOK_AGAIN_S = 0.01  # a look costs some 20 microseconds; nothing in SQLite wakes another process
+
+_logger = logging.getLogger(__name__)
+
+
+class SqliteConsumer:
+    """A `Consumer`. Partitions that other members of the group hold are taken over when they get free."""
+
+    def __init__(self, database: Database, topic: Topic, group: str | None, max_records: int) -> None:
+        self._database = database
+        self._topic = topic
+        self._group = group
+        self._max_records = max_records
+        self._locks = PartitionLocks(database.locks, group, topic.settings.name) if group is not None else None
+        self._wanted = set(range(topic.settings.partitions))
+        self._cursors = Cursors()
+        self._told_waiting = False
+        self._closed = threading.Event()
+
+    def poll(self, timeout_s: float) -> Poll:
+        waited_s = 0.0  # the sum of the waits, not a clock: only `pipeline.clock` reads one
+        while True:
+            if self._closed.is_set():
+                raise ValueError("this consumer is closed")
+            happened = self._next()
+            if happened is not None:
+                return happened
+            if waited_s >= timeout_s:
+                return Poll()
+            pause_s = min(LOOK_AGAIN_S, timeout_s - waited_s)
+            self._closed.wait(pause_s)
+            waited_s += pause_s
+
+    def _next(self) -> Poll | None:
+        ends = log.end_offsets(self._database, self._topic)
+        assigned = self._take_free() if self._wanted else ()
+        if assigned:
+            return Poll(assigned=assigned)
+        records = self._cursors.read(ends, self._fetch, self._max_records)
+        return Poll(records=records) if records else None
+
+    def _take_free(self) -> tuple[Assignment, ...]:
+        with usable(self._database.path):
+            taken = sorted(p for p in self._wanted if self._locks is None or self._locks.acquire(p))
+        self._wanted.difference_update(taken)
+        if self._wanted and not self._told_waiting:
+            self._told_waiting = True
+            message = "group %s waits for partitions %s of %s: another member has them"
+            _logger.info(message, self._group, sorted(self._wanted), self._topic.settings.name)
+        return self._assignments(taken) if taken else ()
+
+    def _assignments(self, taken: list[int]) -> tuple[Assignment, ...]:
+        """Read after the locks were taken: the members before can commit no more."""
+        committed = log.committed(self._database, self._group, self._topic) if self._group is not None else {}
+        starts = log.start_offsets(self._database, self._topic)
+        for partition in taken:
+            self._cursors.start(partition, committed[partition].offset if partition in committed else starts[partition])
+        return tuple(Assignment(partition, committed.get(partition)) for partition in taken)
+
+    def _fetch(self, partition: int, offset: int, limit: int) -> list[Record]:
+        return log.read(self._database, self._topic, partition, offset, limit)
+
+    def position(self, partition: int) -> int:
+        return self._cursors.position(partition)
+
+    def seek(self, partition: int, offset: int) -> None:
+        self._cursors.seek(partition, offset)
+
+    def commit(self, positions: Sequence[Position]) -> None:
+        if self._group is None:
+            raise ValueError("a reader without a group has nothing to commit to")
+        check_positions(positions)
+        not_held = {position.partition for position in positions} - self._cursors.held
+        if not_held:
+            name = self._topic.settings.name
+            raise LostPartitions(f"group {self._group!r}: partitions {sorted(not_held)} of {name!r} are not this member's")
+        with self._database.write() as connection:
+            log.commit(connection, self._group, self._topic, positions)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._cursors.clear()
+        if self._locks is not None:
+            self._locks.release()

@@ -1,0 +1,75 @@
+"""`sensorline check`: every setting, then configuration, model, broker and topics, each ok or a clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from pipeline.brokers.protocol import TopicSettings
+from pipeline.cli.context import configuration, connected, connector
+from pipeline.cli.expected import expected_topics, require_as_expected
+from pipeline.cli.output import write_line
+from pipeline.config import Configuration, Settings
+from pipeline.errors import SensorlineError
+
+
+def check(context: typer.Context) -> None:
+    """Check configuration, model, broker and topics, and show every setting with its value and where it comes from.
+
+    The exit code is that of the first thing that is wrong.
+    """
+    chosen = configuration(context)
+    for setting in chosen.effective():
+        write_line(f"{setting.key} = {setting.value}  ({setting.origin})".encode())
+    errors = [error for error in (_configuration(chosen), _model(chosen), *_broker_and_topics(chosen)) if error is not None]
+    if errors:
+        raise typer.Exit(errors[0].exit_code)
+
+
+def _report(item: str, look: Callable[[], object]) -> SensorlineError | None:
+    try:
+        look()
+    except SensorlineError as error:
+        for line in str(error).splitlines():
+            write_line(f"error: {item} {line}".encode())
+        return error
+    write_line(f"ok: {item}".encode())
+    return None
+
+
+def _configuration(chosen: Configuration) -> SensorlineError | None:
+    return _report(f"configuration {chosen.file or '(defaults and environment)'}", lambda: None)
+
+
+def _model(chosen: Configuration) -> SensorlineError | None:
+    path = chosen.settings.model.path
+    if path is None:
+        write_line(b"skipped: model (model.path is not set)")
+        return None
+    return _report(f"model {path}", partial(_require_fitting_model, chosen.settings, path))
+
+
+def _require_fitting_model(settings: Settings, path: Path) -> None:
+    """Reads the contract and verifies the files; whether padding changes scores is proven when a scorer starts."""
+    from pipeline.scoring.bundle import read_bundle
+    from pipeline.scoring.contract import check_compatible
+
+    sensors = settings.sensors
+    check_compatible(read_bundle(path).contract, sensors.names, settings.window.policy(), codes=sensors.codes)
+
+
+def _broker_and_topics(chosen: Configuration) -> list[SensorlineError | None]:
+    found: dict[str, TopicSettings] = {}
+    unreachable = _report(f"broker {chosen.settings.broker.url}", lambda: found.update(_topics(chosen)))
+    if unreachable is not None:
+        return [unreachable]
+    settings = chosen.settings
+    return [_report(f"topic {topic.name}", partial(require_as_expected, settings, topic, found)) for topic in expected_topics(settings)]
+
+
+def _topics(chosen: Configuration) -> Mapping[str, TopicSettings]:
+    with connected(connector(chosen)) as broker:
+        return broker.topics()

@@ -1,0 +1,72 @@
+"""`sensorline`: the options of every command, the list of commands, and how an error ends the process."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import check, models, producing, stages, tail, topics
+from pipeline.cli.context import Invocation
+from pipeline.errors import SensorlineError
+from pipeline.logs import LogFormat, LogLevel, set_up
+
+log = logging.getLogger(__name__)
+
+app = typer.Typer(
+    name="sensorline",
+    help="Irregular sensor readings become windows per device, windows become scores, scores become alerts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(topics.app, name="topics")
+app.command()(check.check)
+app.command()(producing.simulate)
+app.add_typer(producing.convert_app, name="convert")
+app.command()(producing.replay)
+app.command()(stages.window)
+app.command()(stages.score)
+app.command()(stages.alert)
+app.command()(stages.run)
+app.command()(tail.tail)
+app.command()(models.bundle)
+app.command()(tail.schema)
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar="SENSORLINE_CONFIG", help="The configuration file; without it sensorline.toml, if it is in this folder."),
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="How the log on standard error looks.")] = LogFormat.TEXT,
+    log_level: Annotated[LogLevel, typer.Option(help="From which level on events are logged.")] = LogLevel.INFO,
+) -> None:
+    """Irregular sensor readings become windows per device, windows become scores, scores become alerts."""
+    set_up(log_format, log_level)
+    context.obj = Invocation(config)
+
+
+def main() -> None:
+    """Runs the command line and ends the process: 0 done, 2 usage or configuration, 3 broker, 4 model, 1 anything else."""
+    try:
+        app(prog_name="sensorline")
+    except SensorlineError as error:
+        log.debug("the command failed", exc_info=True)
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except Exception as error:
+        log.debug("the command failed", exc_info=True)
+        _say(f"unexpected {type(error).__name__}: {error}".replace("\n", " ") + " (--log-level debug shows the traceback)")
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        sys.stderr.write(f"error: {line}\n")

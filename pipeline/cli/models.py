@@ -1,0 +1,60 @@
+"""`sensorline bundle`: a user's own model becomes a bundle that the scorer can trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli.context import configuration
+from pipeline.cli.output import say
+from pipeline.errors import ConfigurationError
+
+
+def bundle(  # noqa: PLR0913 - the options are the parameters
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(metavar="MODEL.keras", help="The model, as Keras saves it.")],
+    out: Annotated[Path, typer.Option(help="The folder of the bundle; a bundle that is there is replaced.")],
+    name: Annotated[str | None, typer.Option(help="The model's name; without it the file's.")] = None,
+    version: Annotated[str, typer.Option(help="The model's version.")] = "1",
+    sensors: Annotated[str | None, typer.Option(metavar="A,B", help="The sensors in the order of its features; without it all.")] = None,
+    outputs: Annotated[str | None, typer.Option(metavar="A,B", help="The names of its outputs; without it those of its layers.")] = None,
+    fill: Annotated[str, typer.Option(help="What an unobserved value becomes: zero, forward, or a number.")] = "zero",
+    task: Annotated[str, typer.Option(help="What the model does.")] = "regression",
+) -> None:
+    """Make a bundle of a Keras model for the configured sensors and windows.
+
+    It is refused if padding would change its scores. Values go in as they are, without scaling.
+    """
+    from pipeline.scoring.adopt import Adoption, bundle_model
+    from pipeline.scoring.contract import ContractOutput, ContractSensor
+
+    settings = configuration(context).settings
+    known = settings.sensors
+    configured = [ContractSensor(sensor, known.units.get(sensor), known.codes.get(sensor, ())) for sensor in known.names]
+    adoption = Adoption(
+        name=name,
+        version=version,
+        sensors=_split(sensors),
+        fill=_fill(fill),
+        task=task,
+        outputs=None if outputs is None else tuple(ContractOutput(output) for output in _split(outputs) or ()),
+    )
+    made = bundle_model(model, out, configured, settings.window.policy(), adoption)
+    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}")
+
+
+def _split(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(item.strip() for item in text.split(","))
+
+
+def _fill(text: str) -> Literal["zero", "forward"] | float:
+    if text == "zero":
+        return "zero"
+    if text == "forward":
+        return "forward"
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigurationError(f"--fill {text}: must be zero, forward, or a number") from None

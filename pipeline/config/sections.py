@@ -1,0 +1,144 @@
+"""The sections of the configuration file without much logic; `[window]` and `[[alerts]]` have modules of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from pipeline.brokers.protocol import TopicSettings
+from pipeline.config.fields import Bool, FilePath, Int, Name, OptionalDuration, Section, key_problem
+
+MAX_MESSAGE_BYTES = 1_048_576
+# A rejected record is the original with headers that say why: it must fit where the original just fitted.
+REJECTED_MESSAGE_BYTES = MAX_MESSAGE_BYTES + 65_536
+
+
+class PipelineSettings(Section):
+    """What groups, state topics and metrics of this pipeline are called."""
+
+    name: Name = "sensorline"
+
+
+class KafkaSettings(Section):
+    """How to connect to Kafka; the keys are called as in Kafka's own documentation."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: FilePath | None = None
+    ssl_certfile: FilePath | None = None
+    ssl_keyfile: FilePath | None = None
+    ssl_password: SecretStr | None = None
+    ssl_check_hostname: Bool = True
+    session_timeout_ms: Int = Field(default=10_000, ge=1_000)
+    heartbeat_interval_ms: Int = Field(default=3_000, ge=1)
+    delivery_timeout_ms: Int = Field(default=120_000, ge=1_000)
+
+    def options(self) -> dict[str, Any]:
+        """Names and plain values, secrets too: never to be shown."""
+        return {name: _plain(value) for name, value in self}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
+            raise key_problem("heartbeat_interval_ms", f"must be at most a third of session_timeout_ms ({self.session_timeout_ms})")
+        for key in ("sasl_mechanism", "sasl_username", "sasl_password"):
+            if self.security_protocol.startswith("SASL") and getattr(self, key) is None:
+                raise key_problem(key, f"is needed for security_protocol {self.security_protocol}")
+        return self
+
+
+def _plain(value: object) -> object:
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            return str(value)
+    return value
+
+
+class BrokerSettings(Section):
+    """Where the log is."""
+
+    url: str = "sqlite:///sensorline.db"  # what it may be is known to `pipeline.brokers.url`
+    kafka: KafkaSettings = KafkaSettings()
+
+
+class TopicsSettings(Section):
+    """The names of the topics and what they have in common."""
+
+    readings: Name = "sensor.readings"
+    windows: Name = "sensor.windows"
+    predictions: Name = "sensor.predictions"
+    alerts: Name = "sensor.alerts"
+    rejected: Name = "sensor.rejected"
+    partitions: Int = Field(default=4, ge=1, le=10_000)
+    retention_ms: OptionalDuration = Field(default=604_800_000, alias="retention")
+
+    def names(self) -> dict[str, str]:
+        """The topics by what they carry: `{"readings": "sensor.readings", ...}`."""
+        return {kind: getattr(self, kind) for kind in ("readings", "windows", "predictions", "alerts", "rejected")}
+
+    def all(self) -> tuple[TopicSettings, ...]:
+        """The topics with the settings they should have, in the order of the flow.
+
+        All are stamped by the broker, so that no client's clock can move arrival or retention.
+        """
+        return tuple(self._topic(kind, name) for kind, name in self.names().items())
+
+    def state(self, group: str, topic: str) -> TopicSettings:
+        """The compacted topic in which `group` keeps its state about the partitions of `topic`."""
+        return TopicSettings(f"{group}.{topic}.state", self.partitions, compacted=True)
+
+    def _topic(self, kind: str, name: str) -> TopicSettings:
+        limit = REJECTED_MESSAGE_BYTES if kind == "rejected" else MAX_MESSAGE_BYTES
+        return TopicSettings(name, self.partitions, self.retention_ms, max_message_bytes=limit)
+
+    @model_validator(mode="after")
+    def _are_different(self) -> Self:
+        kinds: dict[str, str] = {}
+        for kind, name in self.names().items():
+            if name in kinds:
+                raise key_problem(kind, f"is the name of topics.{kinds[name]} too; each topic needs its own")
+            kinds[name] = kind
+        if self.retention_ms == 0:
+            raise key_problem("retention", 'must be at least 1 ms, or "none" to keep records for ever')
+        return self
+
+
+class SensorsSettings(Section):
+    """The sensors in the order of the features, their units, and the texts that coded sensors report."""
+
+    names: tuple[str, ...]
+    units: dict[str, str] = Field(default_factory=dict)
+    codes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _are_different(self) -> Self:
+        if not self.names:
+            raise key_problem("names", "must have at least one sensor")
+        if "" in self.names or len(set(self.names)) < len(self.names):
+            raise key_problem("names", "must be different texts, none of them empty")
+        for table, sensor in [("units", sensor) for sensor in self.units] + [("codes", sensor) for sensor in self.codes]:
+            if sensor not in self.names:
+                raise key_problem(f"{table}.{sensor}", "is not in sensors.names")
+        for sensor, texts in self.codes.items():
+            if not texts or len(set(texts)) < len(texts):
+                raise key_problem(f"codes.{sensor}", "must be different texts, at least one")
+        return self
+
+
+class ModelSettings(Section):
+    """The bundle to score with."""
+
+    path: FilePath | None = None  # no default: a wrong model is worse than none
+    engine: Literal["auto", "keras"] = "auto"
+
+
+class MetricsSettings(Section):
+    """Where the metrics are served; without this section there is no port."""
+
+    port: Int = Field(default=9464, ge=1, le=65_535)

@@ -1,0 +1,136 @@
+"""The `[window]` section, and how it becomes a `WindowPolicy`. Which windows come out of it is the core's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.durations import EXAMPLES, parse_duration
+from pipeline.config.fields import Bool, Duration, Extent, Int, OptionalDuration, Section, key_problem
+from pipeline.core.policy import Count, Keep, Overflow, PolicyError, Session, Shape, Tumbling, WindowPolicy
+
+
+class Kind(StrEnum):
+    """How windows are cut."""
+
+    SESSION = "session"
+    TUMBLING = "tumbling"
+    HOPPING = "hopping"
+    COUNT = "count"
+
+
+OWN_KEYS: Mapping[Kind, frozenset[str]] = {
+    Kind.SESSION: frozenset({"gap"}),
+    Kind.TUMBLING: frozenset({"size"}),
+    Kind.HOPPING: frozenset({"size", "step"}),
+    Kind.COUNT: frozenset({"size", "step", "partial_start"}),
+}
+KIND_KEYS = frozenset().union(*OWN_KEYS.values())
+
+# What the core cannot do yet: the only value that each key may have. A line goes when the core can do it.
+NOT_BUILT_YET: Mapping[str, int] = {"carry": 0, "emit_every": 0, "allowed_lateness_ms": 0}
+KINDS_NOT_BUILT_YET = frozenset({Kind.HOPPING})
+
+
+class WindowSettings(Section):
+    """What shapes windows, and how the readings topic tells the time."""
+
+    kind: Kind = Kind.SESSION
+    gap_ms: Duration = Field(default=0, alias="gap")  # "10s" where the kind is session and nothing is said
+    size: Extent = 0
+    step: Extent = 0
+    partial_start: Bool = False
+    max_length: Int = 256
+    max_duration_ms: OptionalDuration = Field(default=None, alias="max_duration")
+    overflow: Overflow = Overflow.SPLIT
+    keep: Keep = Keep.LAST
+    carry: Int = 0
+    min_length: Int = 1
+    emit_every: Int = 0
+    out_of_orderness_ms: Duration = Field(default=2_000, alias="out_of_orderness")
+    idle_timeout_ms: Duration = Field(default=60_000, alias="idle_timeout")
+    max_ahead_ms: OptionalDuration = Field(default=300_000, alias="max_ahead")
+    max_behind_ms: OptionalDuration = Field(default=None, alias="max_behind")
+    allowed_lateness_ms: Duration = Field(default=0, alias="allowed_lateness")
+    max_pending: Int = 10_000
+    tick_interval_ms: Duration = Field(default=1_000, alias="tick_interval")
+    ticks: Bool = True
+    allow_create_time: Bool = False
+
+    def policy(self) -> WindowPolicy:
+        """The policy that these keys describe; it is valid, or this section could not have been built."""
+        return WindowPolicy(
+            shape=self._shape(),
+            out_of_orderness_ms=self.out_of_orderness_ms,
+            idle_timeout_ms=self.idle_timeout_ms,
+            max_length=self.max_length,
+            overflow=self.overflow,
+            keep=self.keep,
+            max_duration_ms=self.max_duration_ms,
+            min_length=self.min_length,
+            max_ahead_ms=self.max_ahead_ms,
+            max_behind_ms=self.max_behind_ms,
+            max_pending=self.max_pending,
+        )
+
+    def foreign_keys(self) -> frozenset[str]:
+        """Keys of other kinds of window: they are neutral and have no effect."""
+        return KIND_KEYS - OWN_KEYS[self.kind]
+
+    def _shape(self) -> Shape:
+        match self.kind:
+            case Kind.SESSION:
+                return Session(self.gap_ms)
+            case Kind.TUMBLING:
+                return Tumbling(self._duration("size"))
+            case Kind.COUNT:
+                return Count(self._steps("size"), self._steps("step"), self.partial_start)
+            case Kind.HOPPING:
+                raise PolicyError("kind", self.kind, "is not built yet")
+
+    def _duration(self, key: str) -> int:
+        value = getattr(self, key)
+        if isinstance(value, int) and value != 0:
+            raise PolicyError(key, value, f"must be a duration with a unit for kind {self.kind}, such as {EXAMPLES}")
+        return 0 if isinstance(value, int) else parse_duration(value)
+
+    def _steps(self, key: str) -> int:
+        value = getattr(self, key)
+        if isinstance(value, int):
+            return value
+        raise PolicyError(key, value, "must be a number of steps, without a unit, for kind count")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _session_has_a_gap(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("kind", "session") == "session" and "gap" not in given:
+            return {**given, "gap": "10s"}
+        return given
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        self._refuse_what_is_not_built()
+        for key in sorted(self.foreign_keys()):
+            value = getattr(self, "gap_ms" if key == "gap" else key)
+            if value not in (0, "0s", False):
+                kinds = " or ".join(kind for kind in Kind if key in OWN_KEYS[kind])
+                raise key_problem(key, f"belongs to kind {kinds}; the kind is {self.kind}: leave it out")
+        if self.tick_interval_ms < 1:
+            raise key_problem("tick_interval", "must be at least 1 ms; ticks = false turns ticks off")
+        try:
+            self.policy()
+        except PolicyError as error:
+            raise key_problem(error.key, error.allowed) from None
+        return self
+
+    def _refuse_what_is_not_built(self) -> None:
+        if self.kind in KINDS_NOT_BUILT_YET:
+            built = ", ".join(f'"{kind}"' for kind in Kind if kind not in KINDS_NOT_BUILT_YET)
+            raise key_problem("kind", f"this kind of window is not built yet; use one of {built}")
+        for name, neutral in NOT_BUILT_YET.items():
+            if getattr(self, name) != neutral:
+                allowed = '"0s"' if name.endswith("_ms") else str(neutral)
+                raise key_problem(name.removesuffix("_ms"), f"is not built yet; only {allowed} is possible")

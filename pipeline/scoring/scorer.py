@@ -1,0 +1,95 @@
+"""Windows in, scores out: features, padding, batches and the engine put together. Knows no topic and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.batching import BatchPolicy, cut_batches, order_by_length, restore_order
+from pipeline.core.features import Ragged, make_codes, make_inputs, ragged
+from pipeline.core.padding import away_from_padding, pad
+from pipeline.records import ModelIdentity, Window
+from pipeline.scoring.contract import Contract
+from pipeline.scoring.engine import Engine, Inputs
+
+_NOT_FINITE = "its score is not finite"
+_WRONG_CODE = "it has a value that is none of the codes the model knows"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores in the order of the windows."""
+
+    outputs: NDArray[np.float32]  # windows x outputs of the contract
+    padded_to: NDArray[np.int64]
+    errors: Mapping[int, str]  # by index of the window: why it has no score
+    collisions: int  # real steps that equalled the padding value
+    padded_cells: int  # steps computed, padding included
+    real_cells: int
+
+
+class Scorer:
+    """Scores windows with one model. The same scores come out whatever windows are given together."""
+
+    def __init__(self, contract: Contract, engine: Engine, sha256: str, batching: BatchPolicy | None = None) -> None:
+        batching = batching or BatchPolicy()
+        self.contract = contract
+        self.identity = ModelIdentity(contract.name, contract.version, sha256, engine.name)
+        self.output_names = tuple(output.name for output in contract.outputs)
+        self._engine = engine
+        self._features = contract.features()
+        self._batching = replace(batching, lengths=(contract.fixed_length,)) if contract.fixed_length else batching
+
+    def refusal(self, window: Window) -> str | None:
+        """Why this window cannot be given to `score`; None where it can."""
+        if not 1 <= window.length <= self.contract.max_length:
+            return f"the window has {window.length} steps; the model takes 1 to {self.contract.max_length}"
+        missing = [name for name in self.contract.sensor_names if name not in window.sensors]
+        return f"the window lacks the model's sensors {', '.join(missing)}" if missing else None
+
+    def score(self, windows: Sequence[Window]) -> Scores:
+        """Scores one or more windows with equal sensors, for each of which `refusal` is None."""
+        order = order_by_length(np.array([window.length for window in windows], np.int64))
+        steps = ragged([windows[index] for index in order], self._columns(windows))
+        inputs, wrong, collisions = self._inputs(steps)
+        first_rows = np.concatenate([[0], np.cumsum(steps.lengths)])
+        outputs = np.empty((len(windows), len(self.output_names)), np.float32)
+        padded_to = np.empty(len(windows), np.int64)
+        for begin, end, length in cut_batches(steps.lengths, self._batching):
+            lengths = steps.lengths[begin:end]
+            batch = pad(inputs[first_rows[begin] : first_rows[end]], lengths, length, self.contract.padding_value)
+            outputs[begin:end] = self._engine.score(batch, lengths)
+            padded_to[begin:end] = length
+        outputs[wrong] = np.nan
+        return Scores(
+            outputs=restore_order(outputs, order),
+            padded_to=restore_order(padded_to, order),
+            errors=_errors(restore_order(outputs, order), restore_order(wrong, order)),
+            collisions=collisions,
+            padded_cells=int(padded_to.sum()),
+            real_cells=int(steps.lengths.sum()),
+        )
+
+    def _columns(self, windows: Sequence[Window]) -> list[int] | None:
+        """Where the model's sensors are among the windows' sensors; None: they are the same."""
+        names = self.contract.sensor_names
+        if not windows or windows[0].sensors == names:
+            return None
+        return [windows[0].sensors.index(name) for name in names]
+
+    def _inputs(self, steps: Ragged) -> tuple[Inputs, NDArray[np.bool_], int]:
+        """Rows of inputs, which windows have none that the model could take, and the number of collisions."""
+        if self.contract.vocabulary is not None:
+            codes, wrong = make_codes(steps, self.contract.fill, self.contract.vocabulary)
+            # A code 0 is masked in the window alone too; there is no other code that means the same, to move it to.
+            return codes, wrong, int((codes == 0).sum())
+        rows, collisions = away_from_padding(make_inputs(steps, self._features), self.contract.padding_value)
+        return rows, np.zeros(len(steps.lengths), np.bool_), collisions
+
+
+def _errors(outputs: NDArray[np.float32], wrong: NDArray[np.bool_]) -> dict[int, str]:
+    not_finite = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    return {int(index): _WRONG_CODE if wrong[index] else _NOT_FINITE for index in not_finite}

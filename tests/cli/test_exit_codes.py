@@ -1,0 +1,116 @@
+"""How commands end: exit codes, one line for each error, nothing but data on standard output."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Sensorline = Callable[..., subprocess.CompletedProcess[str]]
+
+CLOSED_PORT = "kafka://127.0.0.1:1"
+
+
+def test_a_wrong_option_is_a_usage_error(sensorline: Sensorline) -> None:
+    done = sensorline("check", "--bogus")
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+
+
+def test_each_wrong_setting_is_one_line(sensorline: Sensorline) -> None:
+    done = sensorline("check", window__gap="10", topics__partitions="0")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "error: topics.partitions = 0 (SENSORLINE_TOPICS__PARTITIONS): must be at least 1",
+        "error: window.gap = 10 (SENSORLINE_WINDOW__GAP): must be a duration with a unit, "
+        'such as "500ms", "10s", "5m", "3h" or "7d"',
+    ]
+
+
+def test_an_unknown_broker_is_a_configuration_error(sensorline: Sensorline) -> None:
+    done = sensorline("topics", "create", broker__url="mqtt://host")
+    assert done.returncode == 2
+    assert done.stderr.startswith('error: broker.url = "mqtt://host": must be "kafka://')
+
+
+@pytest.mark.parametrize("command", [["tail", "windows"], ["window", "--drain"], ["alert", "--drain"], ["replay", "recording.jsonl"]])
+def test_a_missing_topic_is_named_with_the_command_that_makes_it(sensorline: Sensorline, folder: Path, command: list[str]) -> None:
+    (folder / "recording.jsonl").write_text('{"device":"a","time":1,"values":{"temperature":1.0}}\n')
+    done = sensorline(*command)
+    assert done.returncode == 2
+    assert "sensorline topics create" in done.stderr
+    assert done.stderr.count("error: ") == 1
+
+
+@pytest.mark.parametrize("command", [["topics", "list"], ["window", "--drain"], ["tail", "readings"]])
+def test_a_broker_that_is_not_there_is_exit_code_3(sensorline: Sensorline, command: list[str]) -> None:
+    done = sensorline(*command, broker__url=CLOSED_PORT)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_model_is_looked_at_before_the_broker(sensorline: Sensorline) -> None:
+    done = sensorline("score", model__path="nowhere", broker__url=CLOSED_PORT)
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: there is no model bundle at ")
+
+
+def test_the_configuration_is_looked_at_before_the_model(sensorline: Sensorline) -> None:
+    done = sensorline("score", window__carry="1", model__path="nowhere", broker__url=CLOSED_PORT)
+    assert done.returncode == 2
+
+
+def test_scoring_without_a_model_says_what_to_write(sensorline: Sensorline) -> None:
+    done = sensorline("score")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: model.path: is not set; write [model] path = ")
+
+
+def test_check_shows_everything_and_ends_with_the_code_of_the_first_error(sensorline: Sensorline) -> None:
+    done = sensorline("check", model__path="nowhere", broker__url=CLOSED_PORT)
+    assert done.returncode == 4
+    assert 'window.gap = "15s"  (sensorline.toml:4)' in done.stdout
+    assert 'window.idle_timeout = "1m"  (default)' in done.stdout
+    assert "(SENSORLINE_BROKER__URL)" in done.stdout
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith(("ok", "error"))] == ["ok", "error", "error"]
+
+
+def test_an_unexpected_error_is_one_line_and_its_traceback_is_for_debugging(sensorline: Sensorline, folder: Path) -> None:
+    (folder / "sensorline.db").mkdir()
+    (folder / "spool").write_text("")
+    quiet = sensorline("simulate", "--duration", "1m", "--out", "spool/recording.jsonl")
+    assert quiet.returncode != 0
+    assert "Traceback" not in quiet.stderr
+    assert len(quiet.stderr.splitlines()) == 1
+    loud = sensorline("--log-level", "debug", "simulate", "--duration", "1m", "--out", "spool/recording.jsonl")
+    assert "Traceback" in loud.stderr
+
+
+def test_an_interrupt_before_anything_began_is_clean(folder: Path) -> None:
+    pipe = folder / "pipe.toml"
+    os.mkfifo(pipe)
+    process = subprocess.Popen([sys.executable, "-m", "pipeline.cli", "--config", str(pipe), "check"], stderr=subprocess.PIPE, text=True)
+    writer = open_when_read(pipe)  # from here on the process waits for its configuration
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    os.close(writer)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+
+
+def open_when_read(pipe: Path) -> int:
+    """Opens a named pipe for writing once somebody reads it."""
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise

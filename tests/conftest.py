@@ -1,0 +1,34 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.kafka_jars import KafkaUnavailable
+from tests.support.kafka_server import running_kafka
+
+
+@pytest.fixture(scope="session")
+def kafka_url() -> Iterator[str]:
+    """A Kafka for the whole session: the one in SENSORLINE_TEST_KAFKA (host:port), else one started here.
+
+    Where neither is possible the test is skipped; under CI=true that is a failure.
+    """
+    given = os.environ.get("SENSORLINE_TEST_KAFKA")
+    with ExitStack() as stack:
+        try:
+            address = given or stack.enter_context(running_kafka())
+        except KafkaUnavailable as reason:
+            without_kafka(str(reason))
+        yield f"kafka://{address}"
+
+
+def without_kafka(reason: str) -> None:
+    """Skips the test that needs a Kafka, or fails it under CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"this test needs a Kafka: {reason}")
+    pytest.skip(f"this test needs a Kafka: {reason}")

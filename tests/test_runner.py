@@ -1,0 +1,203 @@
+"""The runner, a turn at a time, on a log in memory with a manual clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.brokers.memory import MemoryBroker, MemoryLog
+from pipeline.brokers.protocol import Assignment, Message, Record, TopicSettings
+from pipeline.clock import ManualClock
+from pipeline.core.policy import Keep, Overflow, Session, WindowPolicy
+from pipeline.errors import MissingTopic
+from pipeline.process import run_all
+from pipeline.records import CloseReason, Reading, Window
+from pipeline.runner import Finish, Runner, RunOptions
+from pipeline.runner import Session as RunnerSession
+from pipeline.stages.window import WindowStage
+from pipeline.stages.window_partition import WindowTopics
+from pipeline.wire.readings import ReadingDecoder, encode_reading
+from pipeline.wire.windows import decode_window, window_times
+
+TOPICS = WindowTopics("readings", "windows", "rejected")
+OPTIONS = RunOptions("pump.window")
+
+
+class House:
+    """A log in memory with its topics, a clock, and what a producer and a downstream consumer do."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.clock = ManualClock(1_000_000)
+        self.log = MemoryLog(self.clock)
+        self.broker = self.connect()
+        for topic in ("readings", "windows", "rejected"):
+            self.broker.create_topic(TopicSettings(topic, partitions))
+        self._publisher = self.broker.publisher()
+
+    def connect(self) -> MemoryBroker:
+        return MemoryBroker(self.log)
+
+    def stage(self, topics: WindowTopics = TOPICS) -> WindowStage:
+        policy = WindowPolicy(Session(10_000), 0, 60_000, 256, Overflow.SPLIT, Keep.LAST, max_ahead_ms=None)
+        return WindowStage(topics, policy, ReadingDecoder(["a"]), 1000)
+
+    def session(self) -> RunnerSession:
+        return RunnerSession(self.connect(), self.stage(), OPTIONS, self.clock)
+
+    def runner(self, finish: Finish) -> Runner:
+        return Runner(self.connect, self.stage(), RunOptions("pump.window", finish), self.clock)
+
+    def publish(self, *readings: tuple[str, int]) -> None:
+        for device, time in readings:
+            reading = Reading(device, time, {"a": 1.0})
+            self._publisher.send(Message("readings", device.encode(), encode_reading(reading)))
+        self._publisher.flush()
+
+    def records(self, topic: str) -> list[Record]:
+        ends = self.broker.end_offsets(topic)
+        return [record for partition in ends for record in self.log.read(topic, partition, 0, 10_000)]
+
+    def windows(self) -> list[Window]:
+        return [decode_window(record.value or b"") for record in self.records("windows")]
+
+    def pass_time(self, session: RunnerSession, ms: int) -> None:
+        """Lets time pass in half seconds, with turns until nothing more comes."""
+        for _ in range(0, ms, 500):
+            self.clock.advance(500)
+            while session.turn(0):
+                pass
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def turns(session: RunnerSession) -> None:
+    session.turn(0)  # the assignment
+    while session.turn(0):
+        pass
+
+
+def test_a_silent_fleet_is_closed_by_ticks_on_the_log(house: House) -> None:
+    session = house.session()
+    house.publish(("d", 1), ("d", 2))
+    turns(session)
+    house.pass_time(session, 59_000)
+    assert house.windows() == []
+    house.pass_time(session, 3_000)
+    (window,) = house.windows()
+    assert (window.reason, window_times(window)) == (CloseReason.IDLE, (1, 2))
+    ticks = [record for record in house.records("readings") if record.value is None]
+    assert 30 <= len(ticks) <= 62
+    house.pass_time(session, 30_000)
+    assert len([record for record in house.records("readings") if record.value is None]) == len(ticks), "nothing waits: no ticks"
+
+
+def test_no_tick_is_sent_while_readings_keep_coming_or_wait_to_be_read(house: House) -> None:
+    session = house.session()
+    turns(session)
+    for time in range(20):
+        house.publish(("d", time))
+        house.pass_time(session, 500)
+    assert [record for record in house.records("readings") if record.value is None] == []
+
+
+def test_a_windower_that_stood_still_makes_the_same_windows(house: House) -> None:
+    """An outage: the readings wait on the log, and a live windower has been ticking meanwhile."""
+    live, stalled = house.session(), RunnerSession(house.connect(), house.stage(), RunOptions("other.window"), house.clock)
+    for moment in (0, 5, 30, 32):
+        house.publish(("d", moment * 1000), ("e", moment * 1000))
+        house.pass_time(live, 9_000)
+    house.pass_time(live, 70_000)
+    first = house.windows()
+    turns(stalled)
+    both = house.windows()
+    assert [(w.id, w.hash, w.reason) for w in both[len(first) :]] == [(w.id, w.hash, w.reason) for w in first]
+    assert len(first) == 4
+
+
+def test_a_position_is_committed_only_when_no_device_is_live(house: House) -> None:
+    session = house.session()
+    house.publish(("d", 1))
+    turns(session)
+    session.checkpoint()
+    session.close()
+    again = house.session()
+    turns(again)
+    house.pass_time(again, 62_000)
+    assert [window_times(window) for window in house.windows()] == [(1,)]
+    again.close()
+    last = house.session()
+    turns(last)
+    house.pass_time(last, 62_000)
+    assert len(house.windows()) == 1, "read from behind the closed window"
+
+
+def test_a_restart_keeps_the_arrival_clock(house: House) -> None:
+    """The window's id depends on the clock at its birth: a lower arrival after the restart must not set it back."""
+    house.publish(("d", 1))
+    house.runner(Finish.DRAIN).run(threading.Event())
+    restarted = house.stage()
+    (committed,) = house.log.claim("pump.window", "readings", restarted)
+    restarted.assign(committed)
+    lower = Record("readings", 0, 1, house.clock.now_ms() - 500, b"d", encode_reading(Reading("d", 5, {"a": 1.0})))
+    restarted.step([lower], 0)
+    (message,) = restarted.drain(0, 0)
+    unbroken = house.stage()
+    unbroken.assign(Assignment(0, None))
+    unbroken.step(house.records("readings"), 0)
+    unbroken.drain(0, 0)
+    unbroken.step([lower], 0)
+    assert [message] == unbroken.drain(0, 0)
+
+
+def test_draining_closes_what_is_open_and_commits_behind_it(house: House) -> None:
+    house.publish(("d", 1), ("e", 2))
+    house.runner(Finish.DRAIN).run(threading.Event())
+    assert [(w.device, w.reason) for w in house.windows()] == [("d", CloseReason.END), ("e", CloseReason.END)]
+    house.runner(Finish.DRAIN).run(threading.Event())
+    assert len(house.windows()) == 2
+
+
+def test_until_end_keeps_what_is_open(house: House) -> None:
+    house.publish(("d", 1), ("d", 20_000))
+    house.runner(Finish.UNTIL_END).run(threading.Event())
+    assert [window_times(window) for window in house.windows()] == [(1,)]
+    house.publish(("d", 20_001))
+    house.runner(Finish.DRAIN).run(threading.Event())
+    assert [window_times(window) for window in house.windows()][-1] == (20_000, 20_001)
+
+
+def test_a_second_stage_ends_after_the_first(house: House) -> None:
+    """A second windower reads the first one's output topic: it must see all of it, and only then end."""
+    house.publish(*[("d", 20_000 * i) for i in range(50)])
+    first = house.runner(Finish.DRAIN)
+    other = house.stage(WindowTopics("windows", "rejected", "rejected"))
+    second = Runner(house.connect, other, RunOptions("pump.second", Finish.DRAIN), house.clock)
+    run_all([first, second], threading.Event())
+    assert other.counts()["received"] == 50
+
+
+def test_the_error_of_one_stage_stops_all_and_is_raised(house: House) -> None:
+    lost = house.stage(WindowTopics("missing", "windows", "rejected"))
+    with pytest.raises(MissingTopic, match="missing"):
+        run_all([house.runner(Finish.NEVER), Runner(house.connect, lost, OPTIONS, house.clock)], threading.Event())
+
+
+def test_a_stop_ends_a_run_and_publishes_what_was_made(house: House) -> None:
+    house.publish(("d", 1), ("d", 20_000))
+    stop = threading.Event()
+    runner = house.runner(Finish.NEVER)
+    thread = threading.Thread(target=runner.run, args=(stop,))
+    thread.start()
+    reader = house.connect().consumer("windows", None)
+    seen: Sequence[Record] = ()
+    while not seen:
+        seen = reader.poll(1.0).records
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert runner.finished.is_set()
