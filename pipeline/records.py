@@ -26,13 +26,14 @@ class RejectReason(StrEnum):
 
 
 class CloseReason(StrEnum):
-    """Why a window closed."""
+    """Why a window closed, and so was published."""
 
     GAP = "gap"  # session: W > last + gap
     SIZE = "size"  # tumbling: W >= end; count: the window has its size
     PARTIAL = "partial"  # count with partial_start: before the episode has `size` steps
     MAX_LENGTH = "max_length"
     MAX_DURATION = "max_duration"
+    EARLY = "early"  # not closed yet: emit_every
     IDLE = "idle"  # the device was not heard from for idle_timeout
     RESET = "reset"  # a replay begins
     END = "end"  # --drain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -53,10 +54,13 @@ def common(
     context.obj = Invocation(config)
 
 
-def main() -> None:
-    """Runs the command line and ends the process: 0 done, 2 usage or configuration, 3 broker, 4 model, 1 anything else."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line, without arguments that of the process, and ends the process.
+
+    0: done. 2: usage, configuration or a missing topic. 3: broker. 4: model. 130: interrupted. 1: anything else.
+    """
     try:
-        app(prog_name="sensorline")
+        app(arguments, prog_name="sensorline")
     except SensorlineError as error:
         log.debug("the command failed", exc_info=True)
         _say(str(error))

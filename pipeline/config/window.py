@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.durations import EXAMPLES, parse_duration
 from pipeline.config.fields import Bool, Duration, Extent, Int, OptionalDuration, Section, key_problem
-from pipeline.core.policy import Count, Keep, Overflow, PolicyError, Session, Shape, Tumbling, WindowPolicy
+from pipeline.core.policy import Count, Hopping, Keep, Overflow, PolicyError, Session, Shape, Tumbling, WindowPolicy
 
 
 class Kind(StrEnum):
@@ -29,10 +29,6 @@ OWN_KEYS: Mapping[Kind, frozenset[str]] = {
     Kind.COUNT: frozenset({"size", "step", "partial_start"}),
 }
 KIND_KEYS = frozenset().union(*OWN_KEYS.values())
-
-# What the core cannot do yet: the only value that each key may have. A line goes when the core can do it.
-NOT_BUILT_YET: Mapping[str, int] = {"carry": 0, "emit_every": 0, "allowed_lateness_ms": 0}
-KINDS_NOT_BUILT_YET = frozenset({Kind.HOPPING})
 
 
 class WindowSettings(Section):
@@ -70,7 +66,10 @@ class WindowSettings(Section):
             overflow=self.overflow,
             keep=self.keep,
             max_duration_ms=self.max_duration_ms,
+            carry=self.carry,
             min_length=self.min_length,
+            emit_every=self.emit_every,
+            allowed_lateness_ms=self.allowed_lateness_ms,
             max_ahead_ms=self.max_ahead_ms,
             max_behind_ms=self.max_behind_ms,
             max_pending=self.max_pending,
@@ -89,7 +88,7 @@ class WindowSettings(Section):
             case Kind.COUNT:
                 return Count(self._steps("size"), self._steps("step"), self.partial_start)
             case Kind.HOPPING:
-                raise PolicyError("kind", self.kind, "is not built yet")
+                return Hopping(self._duration("size"), self._duration("step"))
 
     def _duration(self, key: str) -> int:
         value = getattr(self, key)
@@ -112,7 +111,6 @@ class WindowSettings(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        self._refuse_what_is_not_built()
         for key in sorted(self.foreign_keys()):
             value = getattr(self, "gap_ms" if key == "gap" else key)
             if value not in (0, "0s", False):
@@ -125,12 +123,3 @@ class WindowSettings(Section):
         except PolicyError as error:
             raise key_problem(error.key, error.allowed) from None
         return self
-
-    def _refuse_what_is_not_built(self) -> None:
-        if self.kind in KINDS_NOT_BUILT_YET:
-            built = ", ".join(f'"{kind}"' for kind in Kind if kind not in KINDS_NOT_BUILT_YET)
-            raise key_problem("kind", f"this kind of window is not built yet; use one of {built}")
-        for name, neutral in NOT_BUILT_YET.items():
-            if getattr(self, name) != neutral:
-                allowed = '"0s"' if name.endswith("_ms") else str(neutral)
-                raise key_problem(name.removesuffix("_ms"), f"is not built yet; only {allowed} is possible")

@@ -5,11 +5,12 @@ Knows which predictions were judged already and which are the last M; knows no r
 **Repeats.** At-least-once delivery repeats a bounded stretch of a log, but that stretch may lie far behind: after a restart
 that could commit nothing it is all of the log. A set of the last ids would have to hold the whole stretch. So what is
 remembered is an order. Of one device, a window that comes for the first time is never *behind* one that was judged, where
-behind means: begins and ends no later (one of them earlier) and reaches no further into the same log of readings. Within an
-episode of the device windows come in the order of their bounds; a later episode reaches further into the log; a revision
-carries the late reading that caused it, which is newer than all before. Whatever is behind a judged window is a repeat.
-Only windows that no judged window has left behind need an entry of their own (`Mark`): those whose readings were out of order
-among each other and those of equal bounds, a handful. Older than the newest `MARKS`, such an entry is given up.
+behind means: ends before that one begins, and reaches less far into the same log of readings. Within an episode of the
+device only windows that overlap can overtake each other (by early or split ones); a later episode reaches further into the
+log; a window made or revised by a late reading reaches as far as that. Whatever is behind a judged window is a repeat.
+Only windows that no judged window has left behind need an entry of their own (`Mark`): the newest, those that overlap them,
+those whose readings were out of order among each other, those that end in one batch record. Older than the newest `MARKS`,
+such an entry is given up, and its repeats count again until the device's next windows leave them behind.
 
 A second replay of a recording reaches further into the log: it is judged again and gives alerts with the same ids.
 Ordering by arrival instead would take the replay of an older recording for a repeat, and lose its alerts.
@@ -21,7 +22,7 @@ import msgspec
 
 from pipeline.records import Prediction
 
-MARKS = 64
+MARKS = 512  # twice the usual max_length: count windows that move on by one step overlap that many
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -35,24 +36,13 @@ class Mark(msgspec.Struct, frozen=True):
     topic: str
     partition: int
     last_offset: int
-    final: bool
 
     def covers(self, other: Mark) -> bool:
         """Whether `other`, coming after this one, can only be a repeat."""
         if other.window == self.window:
             return (other.sequence, other.revision) <= (self.sequence, self.revision)
-        return (
-            self._reaches_beyond(other)
-            and other.start <= self.start
-            and other.end <= self.end
-            and (other.start, other.end) != (self.start, self.end)
-        )
-
-    def _reaches_beyond(self, other: Mark) -> bool:
-        if (other.topic, other.partition) != (self.topic, self.partition):
-            return False
-        # Windows of one batch record reach equally far. An early one can overtake the final one of an overlapping window then.
-        return self.last_offset > other.last_offset or (self.final and self.last_offset == other.last_offset)
+        is_behind = other.end < self.start and other.last_offset < self.last_offset
+        return is_behind and (other.topic, other.partition) == (self.topic, self.partition)
 
 
 class Judgement(msgspec.Struct):
@@ -136,7 +126,6 @@ def _mark(prediction: Prediction) -> Mark:
         topic=source.topic,
         partition=source.partition,
         last_offset=source.last_offset,
-        final=window.final,
     )
 
 

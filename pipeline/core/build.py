@@ -1,4 +1,4 @@
-"""From steps to the published window: identity, content hash, source span."""
+"""From the state of a window to the published record: identity, content hash, source span."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.core.episode import Episode, OpenWindow
-from pipeline.core.policy import WindowPolicy
+from pipeline.core.episode import Episode, WindowState
+from pipeline.core.policy import Hopping, Tumbling, WindowPolicy
 from pipeline.core.step import Step
 from pipeline.records import CloseReason, Source, Window
 
@@ -18,34 +18,35 @@ class WindowBuilder:
     """Builds the windows of one partition."""
 
     def __init__(self, policy: WindowPolicy, sensors: tuple[str, ...], topic: str, partition: int) -> None:
+        self._aligned_ms = policy.shape.size_ms if isinstance(policy.shape, Tumbling | Hopping) else None
         self._scored_from = policy.scored_from
         self._spec = policy.spec_id(sensors)
         self._sensors = sensors
         self._topic = topic
         self._partition = partition
 
-    def build(self, episode: Episode, window: OpenWindow, bounds: tuple[int, int] | None, reason: CloseReason) -> Window:
-        """`bounds`: the aligned [start, end); None where a window begins and ends with its first and last step."""
+    def build(self, episode: Episode, window: WindowState, reason: CloseReason) -> Window:
+        """The window as it is now; it has a step."""
         steps = window.steps
-        start, end = bounds or (steps[0].time, steps[-1].time)
         times = struct.pack(f"<{len(steps)}q", *[step.time for step in steps])
         values = b"".join([step.row for step in steps])
+        aligned = self._aligned_ms
         return Window(
             id=window_id(self._spec, episode.device, episode.birth, (window.place, window.chunk)),
             device=episode.device,
             spec=self._spec,
-            start=start,
-            end=end,
-            final=True,
-            sequence=1,
-            revision=0,
+            start=steps[0].time if aligned is None else window.place,
+            end=steps[-1].time if aligned is None else window.place + aligned,
+            final=reason is not CloseReason.EARLY,
+            sequence=window.sequence,
+            revision=window.revision,
             reason=reason,
             sensors=self._sensors,
             times=times,
             values=values,
             dropped=window.dropped,
             merged=sum([step.merged for step in steps]),
-            carried=0,
+            carried=window.carried,
             too_short=len(steps) < self._scored_from,
             position=window.position,
             episode_start=episode.start,

@@ -8,21 +8,32 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.core.step import Step
+from pipeline.records import CloseReason
 
 
-class OpenWindow(msgspec.Struct):
-    """A window that still takes steps.
+class WindowState(msgspec.Struct):
+    """A window that takes steps, or a closed one that late steps may still revise.
 
-    `place` and `chunk` name it within the episode: an ordinal (session, count) or the aligned start (tumbling, hopping)
-    and the number of windows that were split off at that place before.
+    `place` and `chunk` name it within the episode: an ordinal (session, count), or the aligned start and the number of
+    windows that were split off at that place before.
     """
 
     place: int
     chunk: int = 0
     position: int = 0  # number of the first kept step in the episode, from 1
     latest: int = 0  # event time of the latest step, dropped ones included
+    taken: int = 0  # steps it was given, carried ones included, dropped ones not
     dropped: int = 0
+    carried: int = 0  # steps at its head that belong to the window before
+    sequence: int = 0  # number of the last publication
+    revision: int = 0
+    reason: CloseReason | None = None  # None: open
     steps: list[Step] = []
+
+    @property
+    def own(self) -> int:
+        """Number of steps that are not carried."""
+        return len(self.steps) - self.carried
 
 
 class Episode(msgspec.Struct):
@@ -32,9 +43,11 @@ class Episode(msgspec.Struct):
     birth: int  # the arrival clock when the reading that began the episode was taken
     last_arrival: int  # the arrival clock after the last accepted reading
     watermark: int
+    applied: int = -1  # offset of the last record that changed this state
     start: int = 0  # event time of the first final step
     steps: int = 0  # final steps so far
-    ordinal: int = 0  # windows numbered so far (session, count)
+    ordinal: int = 0  # the last ordinal given to a window (session, count)
     published: int = 0  # number of the last step that a count window has shown
     pending: list[Step] = []  # not yet final, in time order
-    windows: list[OpenWindow] = []  # open ones, in time order
+    windows: list[WindowState] = []  # open, in the order of their places
+    kept: list[WindowState] = []  # closed, within allowed_lateness, in the order of closing

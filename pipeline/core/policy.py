@@ -55,6 +55,15 @@ class Tumbling:
 
 
 @dataclass(frozen=True)
+class Hopping:
+    """[start, start + size_ms) for every start that is a multiple of step_ms; each step is in size / step windows."""
+
+    size_ms: int
+    step_ms: int
+    kind: ClassVar[str] = "hopping"
+
+
+@dataclass(frozen=True)
 class Count:
     """The last `size` steps, every `step` steps of an episode; with `partial_start` also before there are `size`."""
 
@@ -64,7 +73,7 @@ class Count:
     kind: ClassVar[str] = "count"
 
 
-Shape = Session | Tumbling | Count
+Shape = Session | Tumbling | Hopping | Count
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,10 @@ class WindowPolicy:
     overflow: Overflow
     keep: Keep
     max_duration_ms: int | None = None
+    carry: int = 0
     min_length: int = 1
+    emit_every: int = 0
+    allowed_lateness_ms: int = 0
     max_ahead_ms: int | None = 300_000
     max_behind_ms: int | None = None
     max_pending: int = 10_000
@@ -86,10 +98,19 @@ class WindowPolicy:
     def __post_init__(self) -> None:
         for key in ("max_length", "min_length", "idle_timeout_ms", "max_pending"):
             self._require(getattr(self, key) >= 1, key, "must be at least 1")
-        for key in ("out_of_orderness_ms", "max_duration_ms", "max_ahead_ms", "max_behind_ms"):
+        for key in (
+            "out_of_orderness_ms",
+            "max_duration_ms",
+            "max_ahead_ms",
+            "max_behind_ms",
+            "carry",
+            "emit_every",
+            "allowed_lateness_ms",
+        ):
             self._require((getattr(self, key) or 0) >= 0, key, "must not be negative")
         self._require(self.min_length <= self.max_length, "min_length", f"must be at most max_length ({self.max_length})")
         self._check_shape()
+        self._check_carry()
 
     def _check_shape(self) -> None:
         match self.shape:
@@ -99,10 +120,20 @@ class WindowPolicy:
                 self._require(self.idle_timeout_ms >= least, "idle_timeout_ms", f"must be at least gap + out_of_orderness ({least} ms)")
             case Tumbling(size_ms):
                 self._require_shape(size_ms >= 1, "size", "must be at least 1 ms")
+            case Hopping(size_ms, step_ms):
+                self._require_shape(size_ms >= 1, "size", "must be at least 1 ms")
+                self._require_shape(step_ms >= 1 and size_ms % step_ms == 0, "step", f"must divide size ({size_ms} ms)")
             case Count(size, step):
                 self._require_shape(1 <= size <= self.max_length, "size", f"must be from 1 to max_length ({self.max_length})")
                 self._require_shape(1 <= step <= size, "step", f"must be from 1 to size ({size})")
-                self._require(self.max_duration_ms is None, "max_duration_ms", 'must be "none" for count windows')
+                for key in ("max_duration_ms", "carry", "emit_every", "allowed_lateness_ms"):
+                    self._require(not getattr(self, key), key, "is not for count windows: leave it out")
+
+    def _check_carry(self) -> None:
+        if self.carry:
+            self._require(self.overflow is Overflow.SPLIT, "carry", 'is for overflow = "split": leave it out')
+            self._require(self.carry < self.max_length, "carry", f"must be less than max_length ({self.max_length})")
+            self._require(self.allowed_lateness_ms == 0, "allowed_lateness_ms", "goes not together with carry: leave one of them out")
 
     def _require(self, holds: bool, field: str, allowed: str) -> None:
         if not holds:

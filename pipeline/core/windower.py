@@ -13,6 +13,7 @@ from operator import attrgetter
 from pipeline.core.arrival import ArrivalClock
 from pipeline.core.build import WindowBuilder
 from pipeline.core.episode import Episode
+from pipeline.core.filling import Late
 from pipeline.core.policy import WindowPolicy
 from pipeline.core.segment import segmenter
 from pipeline.core.step import RowFormat, Step
@@ -32,7 +33,7 @@ class PartitionWindower:
         self.counts: Counter[str] = Counter()
         self._policy = policy
         self._rows = RowFormat(len(sensors))
-        self._segmenter = segmenter(policy, WindowBuilder(policy, sensors, topic, partition))
+        self._segmenter = segmenter(policy, WindowBuilder(policy, sensors, topic, partition), self._rows)
         # In order of last arrival: the clock never goes back while a device is live, so moving a heard device to the
         # end keeps it so.
         self._episodes: OrderedDict[str, Episode] = OrderedDict()
@@ -46,7 +47,7 @@ class PartitionWindower:
     @property
     def open_steps(self) -> int:
         """Number of accepted steps that no window has been published with yet; counts windows: not yet final ones."""
-        open_windows = sum(len(window.steps) for episode in self._episodes.values() for window in episode.windows)
+        open_windows = sum(window.own for episode in self._episodes.values() for window in episode.windows)
         return open_windows + sum(len(episode.pending) for episode in self._episodes.values())
 
     def collect(self) -> list[Window]:
@@ -81,17 +82,21 @@ class PartitionWindower:
 
         `row`: sensors x 4 bytes, float32, NaN = unobserved. `arrival`: the record's own, already given to `arrive`.
         """
-        episode = self._episodes.get(device)
-        refusal = self._refusal(episode, time, arrival)
+        refusal = self._clock_refusal(time, arrival)
         if refusal is not None:
             return refusal
+        step = Step(time, row, offset, offset, arrival, arrival)
+        episode = self._episodes.get(device)
         now = self._now()
         if episode is None:
             episode = self._episodes[device] = Episode(device, now, now, time - self._policy.out_of_orderness_ms)
+        elif time < episode.watermark:
+            return self._take_late(episode, step)
         elif episode.last_arrival != now:
             episode.last_arrival = now
             self._episodes.move_to_end(device)
-        self._insert(episode, Step(time, row, offset, offset, arrival, arrival))
+        episode.applied = offset
+        self._insert(episode, step)
         self._release(episode)
         return None
 
@@ -100,14 +105,27 @@ class PartitionWindower:
         assert now is not None, "arrive comes first"
         return now
 
-    def _refusal(self, episode: Episode | None, time: int, arrival: int) -> Rejection | None:
+    def _clock_refusal(self, time: int, arrival: int) -> Rejection | None:
         policy = self._policy
         if policy.max_ahead_ms is not None and time > arrival + policy.max_ahead_ms:
             return Rejection(RejectReason.FUTURE, f"event time {time} is more than max_ahead after its arrival {arrival}")
         if policy.max_behind_ms is not None and time < arrival - policy.max_behind_ms:
             return Rejection(RejectReason.PAST, f"event time {time} is more than max_behind before its arrival {arrival}")
-        if episode is not None and time < episode.watermark:
-            return Rejection(RejectReason.LATE, f"event time {time} is earlier than the device's watermark {episode.watermark}")
+        return None
+
+    def _take_late(self, episode: Episode, step: Step) -> Rejection | None:
+        """A late step moves no watermark and does not count as heard from, whatever becomes of it."""
+        outcome = Late.REFUSED
+        if step.time >= episode.watermark - self._policy.allowed_lateness_ms:
+            episode.start = episode.start if episode.steps else step.time
+            episode.steps += 1  # its number, should it begin a window
+            outcome = self._segmenter.add_late(episode, step, self._closed)
+            if outcome is not Late.TAKEN:
+                episode.steps -= 1
+        if outcome is Late.REFUSED:
+            return Rejection(RejectReason.LATE, f"event time {step.time} is earlier than the device's watermark {episode.watermark}")
+        episode.applied = step.last_offset
+        self.counts["merged" if outcome is Late.MERGED else "late_taken"] += 1
         return None
 
     def _insert(self, episode: Episode, step: Step) -> None:

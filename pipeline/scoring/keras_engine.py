@@ -30,6 +30,9 @@ with quiet_stderr():
     import keras  # type: ignore[import-untyped]
     import tensorflow as tf  # type: ignore[import-untyped]
 
+# Whoever trains takes keras from here, so that the settings above hold in every process.
+__all__ = ["KerasEngine", "keras", "tf"]
+
 _DROPS_MASK = re.compile(r"Layer '(?P<name>[^']+)' \(of type (?P<type>\w+)\) was passed an input with a mask")
 _RANKS = "a model takes (batch, time, features), or (batch, time) of codes into an Embedding(mask_zero=True)"
 

@@ -15,6 +15,7 @@ from pipeline.brokers.protocol import Assignment, Message, Position, Record
 from pipeline.core.alerting import AlertMachine
 from pipeline.records import Prediction, Rejection, RejectReason
 from pipeline.wire.alerts import encode_alert
+from pipeline.wire.headers import is_tick
 from pipeline.wire.predictions import decode_prediction
 from pipeline.wire.rejected import rejected_message
 
@@ -37,6 +38,7 @@ class AlertStage:
         self._machine = machine
         self._partitions: dict[int, _Partition] = {}
         self._received = 0
+        self._ignored = 0  # ticks
         self._rejected = dict.fromkeys((RejectReason.JSON, RejectReason.SCHEMA, RejectReason.KEY), 0)
 
     def assign(self, assignment: Assignment) -> None:
@@ -57,6 +59,9 @@ class AlertStage:
             self._received += 1
             partition = self._partitions[record.partition]
             partition.next_offset = record.offset + 1
+            if is_tick(record):
+                self._ignored += 1
+                continue
             prediction = _decode(record)
             if isinstance(prediction, Rejection):
                 self._rejected[prediction.reason] += 1
@@ -83,7 +88,7 @@ class AlertStage:
     def counts(self) -> Mapping[str, int]:
         """Totals of records received and rejected, and of the machine's judgements."""
         rejected = {f"rejected_{reason}": count for reason, count in self._rejected.items()}
-        return {"received": self._received, **rejected, **msgspec.structs.asdict(self._machine.counts)}
+        return {"received": self._received, "ignored": self._ignored, **rejected, **msgspec.structs.asdict(self._machine.counts)}
 
     def _judge(self, partition: _Partition, prediction: Prediction) -> list[Message]:
         alerts = self._machine.judge(prediction)

@@ -34,7 +34,7 @@ class ScoreStage:
     """Implements `pipeline.stages.protocol.Stage`. Scores windows made by `policy` over `sensors`; all others are rejected."""
 
     name = "score"
-    tick_interval_ms = None
+    tick_interval_ms: int | None = None
 
     def __init__(self, topics: ScoreTopics, scorer: Scorer, policy: WindowPolicy, sensors: tuple[str, ...]) -> None:
         self.source = topics.windows

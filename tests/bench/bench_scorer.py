@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def main() -> None:
     table.add_row("model.predict, 1", f"{one_by_one:,.0f}", "1.00", "1")
     for count in (1, 50, 500, 2_000, 10_000):
         windows = make_windows(count)
-        rate = count / seconds(lambda windows=windows: scorer.score(windows))
+        rate = count / seconds(partial(scorer.score, windows))
         scores = scorer.score(windows)
         table.add_row(f"{count:,}", f"{rate:,.0f}", f"{scores.padded_cells / scores.real_cells:.2f}", f"{rate / one_by_one:,.0f}")
     Console().print(table, f"load and proof, TensorFlow imported before: {loading:.1f} s")

@@ -108,7 +108,7 @@ def drive(broker: Broker, compact: Callable[[str], None], clock: ManualClock, st
     return driver.said
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(STEPS)
 def test_memory_and_sqlite_say_the_same(steps: list[Step]) -> None:
     clock = ManualClock(1_000_000)

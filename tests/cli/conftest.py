@@ -1,18 +1,24 @@
-"""The command line as a real process, in a folder of its own."""
+"""The command line in this process (quick) and as a process of its own (exit codes, signals, imports)."""
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.main import main
+
 CONFIGURATION = '[sensors]\nnames = ["temperature", "vibration", "current"]\n[window]\ngap = "15s"\n'
 
-Sensorline = Callable[..., subprocess.CompletedProcess[str]]
+PREFIX = "SENSORLINE_"
+
+Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -23,24 +29,66 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sensorline(folder: Path) -> Sensorline:
-    """Runs one command in the folder; keyword arguments are settings, `window__gap="10s"`."""
+def sensorline(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+    """Runs one command in the folder; keyword arguments are settings: `window__gap="10s"`."""
+    log = logging.getLogger()
+    handlers, level = list(log.handlers), log.level
+    monkeypatch.chdir(folder)
 
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
-            cwd=folder,
-            env=process_environment(**settings),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def run(*arguments: str, **settings: str) -> Done:
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith(PREFIX)]:
+                patch.delenv(name)
+            for name, value in environment(**settings).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as end:
+                main(arguments)
+        captured = capfd.readouterr()
+        assert isinstance(end.value.code, int)
+        return subprocess.CompletedProcess(arguments, end.value.code, captured.out, captured.err)
+
+    yield run
+    log.handlers, log.level = handlers, level
+
+
+@pytest.fixture
+def process(folder: Path) -> Callable[..., Done]:
+    """Like `sensorline`, as a process of its own, which also takes Python's own options."""
+
+    def run(*arguments: str, python_options: Sequence[str] = (), **settings: str) -> Done:
+        command = [sys.executable, *python_options, "-m", "pipeline.cli", *arguments]
+        return subprocess.run(command, cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
 
-def process_environment(**settings: str) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def recorded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a small fleet was recorded, replayed and cut into windows."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "sensorline.toml").write_text(CONFIGURATION)
+    for command in (
+        ["topics", "create"],
+        ["simulate", "--devices", "3", "--duration", "10m", "--out", "fleet.jsonl"],
+        ["replay", "fleet.jsonl", "--speed", "max"],
+        ["window", "--drain"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *command], cwd=folder, env=environment(), capture_output=True, check=True
+        )
+        assert done.stdout == b"", "standard output carries data only"
+    return folder
+
+
+@pytest.fixture
+def recorded(recorded_folder: Path, folder: Path) -> Path:
+    """The test's own copy of `recorded_folder`."""
+    shutil.copytree(recorded_folder, folder, dirs_exist_ok=True)
+    return folder
+
+
+def environment(**settings: str) -> dict[str, str]:
     """This process's environment without its own settings, and with those given."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENSORLINE_")}
-    return {**inherited, **{f"SENSORLINE_{name.upper()}": value for name, value in settings.items()}}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**inherited, **{f"{PREFIX}{name.upper()}": value for name, value in settings.items()}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -153,3 +154,17 @@ def test_a_topic_without_partitions_in_use_is_replayed_to(bench: Bench) -> None:
 def test_a_pace_that_is_none_is_refused(policy: dict[str, float], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         ReplayPolicy(**{"idle_timeout_ms": 1, **policy})  # type: ignore[arg-type]
+
+
+def test_told_to_stop_it_ends_at_max_speed_too(bench: Bench) -> None:
+    bench.hand.stop_at_s = 0
+    assert replay(bench.broker, TOPIC, READINGS, MAX, bench.pacer).stopped
+
+
+def test_a_log_that_does_not_take_what_is_sent_ends_the_replay_with_its_error(bench: Bench) -> None:
+    def readings_of_a_topic_that_goes_away() -> Iterator[Reading]:
+        yield from READINGS
+        bench.broker.delete_topic(TOPIC)
+
+    with pytest.raises(MissingTopic):
+        replay(bench.broker, TOPIC, readings_of_a_topic_that_goes_away(), MAX, bench.pacer)

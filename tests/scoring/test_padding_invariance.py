@@ -130,4 +130,4 @@ def test_a_file_that_is_no_model_is_refused_by_the_engine(tmp_path: Path) -> Non
     ],
 )
 def test_scores_are_the_same_within_a_relative_tolerance(found: float, alone: float, same: bool) -> None:
-    assert same_scores(np.float32([found]), np.float32([alone])) is same
+    assert same_scores(np.array([found], np.float32), np.array([alone], np.float32)) is same

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.brokers.protocol import Assignment, Message, Position, Record
@@ -99,6 +99,13 @@ def test_what_is_no_prediction_is_rejected_as_it_came_and_the_rest_is_judged(key
     assert stage.counts()["received"] == 4
 
 
+def test_a_record_without_key_and_value_is_passed_over() -> None:
+    stage = alert_stage()
+    assert stage.step([record(0, None, None), record(1, b"", None)], NOW) == []
+    assert stage.counts()["ignored"] == 2
+    assert stage.checkpoint(0) == Position(0, 2)
+
+
 def test_a_position_may_be_committed_only_while_nothing_is_remembered() -> None:
     stage = alert_stage()
     assert stage.checkpoint(0) is None
@@ -151,6 +158,7 @@ def test_an_open_episode_is_not_closed_by_draining_and_asks_for_no_tick() -> Non
 RULS = st.lists(st.sampled_from([10.0, 25.0, 80.0]), max_size=20)
 
 
+@settings(deadline=None)
 @given(RULS, RULS, st.lists(st.integers(0, 40), max_size=5))
 def test_how_records_are_cut_into_steps_makes_no_difference(pump: list[float], fan: list[float], cuts: list[int]) -> None:
     predictions = [prediction_of("pump", number, rul) for number, rul in enumerate(pump)]

@@ -26,7 +26,7 @@ def session_policy(max_length: int = 256, gap_ms: int = 10_000) -> WindowPolicy:
 
 
 def make_window(
-    values: ArrayLike, sensors: Sequence[str], spec: str = "", times: Sequence[int] | None = None, device: str = "pump-1"
+    values: ArrayLike | Sequence[object], sensors: Sequence[str], spec: str = "", times: Sequence[int] | None = None, device: str = "pump-1"
 ) -> Window:
     """A window of steps x sensors values, NaN = unobserved; a step a second unless `times` (ms) are given."""
     rows = np.asarray(values, "<f4").reshape(-1, len(sensors))

@@ -46,12 +46,15 @@ class GroupMember:
         self._fetched: list[Record] = []
         self.closed = False
         client.subscribe([topic], listener=self._rebalances)
+        # A leader that learns of the topic's partitions only after its first join joins again at once, and it is the
+        # second join that gets lost.
+        client.partitions_for_topic(topic)
 
     def poll(self, timeout_s: float) -> Poll:
         self._require_open()
         deadline_s = self._clock.monotonic_s() + timeout_s
         while True:
-            if not self._rebalances and not self._fetched:
+            if not self._rebalances.waiting and not self._fetched:
                 self._pump(self._slice_ms(deadline_s))
             poll = self._news()
             if poll.revoked or poll.assigned or poll.records or self._clock.monotonic_s() >= deadline_s:
@@ -94,7 +97,7 @@ class GroupMember:
         self._watchdog.poll_ended(self._clock.monotonic_s(), self._state() == MemberState.STABLE, bool(records))
         if self._watchdog.stuck_in_join:
             raise Transient(f"{self._name}: not joined after {PATIENCE_S:g} s of polling (state {self._state()})")
-        if self._watchdog.wants_ends and not self._rebalances:
+        if self._watchdog.wants_ends and not self._rebalances.waiting:
             self._look_for_standstill()
 
     def _slice_ms(self, deadline_s: float) -> int:

@@ -25,7 +25,9 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         self.on_partitions_revoked(lost)
 
-    def __bool__(self) -> bool:
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to drain. (Not the object's truth: the library ignores a listener that is false.)"""
         return bool(self._events)
 
     @property

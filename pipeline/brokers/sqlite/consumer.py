@@ -16,7 +16,10 @@ from pipeline.brokers.sqlite.locks import PartitionLocks
 from pipeline.brokers.sqlite.topics import Topic
 from pipeline.errors import LostPartitions
 
-LOOK_AGAIN_S = 0.01  # a look costs some 20 microseconds; nothing in SQLite wakes another process
+# Nothing in SQLite wakes another process, so who waits looks again: soon at first, then less often. One look is one query
+# of a few rows; asking PRAGMA data_version before it saves nothing that can be measured beside the waking up.
+FIRST_PAUSE_S = 0.005
+LONGEST_PAUSE_S = 0.04
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ class SqliteConsumer:
         self._closed = threading.Event()
 
     def poll(self, timeout_s: float) -> Poll:
-        waited_s = 0.0  # the sum of the waits, not a clock: only `pipeline.clock` reads one
+        waited_s, pause_s = 0.0, FIRST_PAUSE_S  # the sum of the pauses, not a clock: a manual one would stand still
         while True:
             if self._closed.is_set():
                 raise ValueError("this consumer is closed")
@@ -45,9 +48,10 @@ class SqliteConsumer:
                 return happened
             if waited_s >= timeout_s:
                 return Poll()
-            pause_s = min(LOOK_AGAIN_S, timeout_s - waited_s)
+            pause_s = min(pause_s, timeout_s - waited_s)
             self._closed.wait(pause_s)
             waited_s += pause_s
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _next(self) -> Poll | None:
         ends = log.end_offsets(self._database, self._topic)
