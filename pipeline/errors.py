@@ -36,6 +36,10 @@ class ModelRefused(SensorlineError):
     exit_code = 4
 
 
+class StateRefused(SensorlineError):
+    """Stop; what is stored of a partition does not fit what is there now; names the command that resolves it."""
+
+
 class Transient(SensorlineError):
     """Retry: drop the clients, go back to the last committed offset and go on. Nothing is lost by it."""
 

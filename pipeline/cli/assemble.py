@@ -44,11 +44,10 @@ def score_stage(settings: Settings, any_windows: bool = False) -> Stage:
 
 def alert_stage(settings: Settings) -> Stage:
     """The stage that judges predictions."""
-    from pipeline.core.alerting import AlertMachine
-    from pipeline.stages.alert import AlertStage
+    from pipeline.stages.alert import AlertStage, AlertTopics
 
-    topics = settings.topics
-    return AlertStage(topics.predictions, topics.alerts, topics.rejected, AlertMachine([rule.rule() for rule in settings.alerts]))
+    topics = AlertTopics(settings.topics.predictions, settings.topics.alerts, settings.topics.rejected)
+    return AlertStage(topics, [rule.rule() for rule in settings.alerts])
 
 
 def build_stage(name: str, settings: Settings, any_windows: bool = False) -> Stage:

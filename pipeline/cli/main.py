@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, models, producing, stages, tail, topics
+from pipeline.cli import check, models, producing, stages, tail, topics, training
 from pipeline.cli.context import Invocation
 from pipeline.errors import SensorlineError
 from pipeline.logs import LogFormat, LogLevel, set_up
@@ -35,6 +35,8 @@ app.command()(stages.score)
 app.command()(stages.alert)
 app.command()(stages.run)
 app.command()(tail.tail)
+app.command()(training.lengths)
+app.command()(training.train)
 app.command()(models.bundle)
 app.command()(tail.schema)
 

@@ -37,7 +37,7 @@ def bundle(  # noqa: PLR0913 - the options are the parameters
         name=name,
         version=version,
         sensors=_split(sensors),
-        fill=_fill(fill),
+        fill=fill_rule(fill),
         task=task,
         outputs=None if outputs is None else tuple(ContractOutput(output) for output in _split(outputs) or ()),
     )
@@ -49,7 +49,8 @@ def _split(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(item.strip() for item in text.split(","))
 
 
-def _fill(text: str) -> Literal["zero", "forward"] | float:
+def fill_rule(text: str) -> Literal["zero", "forward"] | float:
+    """The fill rule that an option names. Raises `ConfigurationError`."""
     if text == "zero":
         return "zero"
     if text == "forward":

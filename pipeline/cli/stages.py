@@ -22,7 +22,8 @@ from pipeline.clock import SystemClock
 from pipeline.config import Configuration, Settings
 from pipeline.errors import ConfigurationError, MissingTopic
 from pipeline.process import run_all, stop_on_signals
-from pipeline.runner import Finish, Runner, RunOptions
+from pipeline.runner import Finish, Runner
+from pipeline.session import SessionOptions
 from pipeline.wire.lines import json_line
 from producers.replay import ReplayPolicy
 
@@ -91,8 +92,11 @@ def _run(chosen: Configuration, names: Sequence[str], launch: Launch) -> None:
             for topic in settings.topics.all():
                 broker.create_topic(topic)
         _require_topics(broker, settings, names)
+        for stage in stages:
+            if stage.keeps_state:
+                broker.create_topic(settings.state_topic(launch.group or settings.group(stage.name), stage.source))
     runners = [
-        Runner(connect, stage, RunOptions(launch.group or settings.group(stage.name), launch.finish), SystemClock()) for stage in stages
+        Runner(connect, stage, SessionOptions(launch.group or settings.group(stage.name)), SystemClock(), launch.finish) for stage in stages
     ]
     with stop_on_signals() as stop:
         if launch.replay is not None:

@@ -25,7 +25,7 @@ from pipeline.records import Prediction
 MARKS = 512  # twice the usual max_length: count windows that move on by one step overlap that many
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, array_like=True):
     """The latest judged version of a window, and where that window lies."""
 
     window: str
@@ -45,7 +45,7 @@ class Mark(msgspec.Struct, frozen=True):
         return is_behind and (other.topic, other.partition) == (self.topic, self.partition)
 
 
-class Judgement(msgspec.Struct):
+class Judgement(msgspec.Struct, array_like=True):
     """A prediction's output as a rule saw it."""
 
     window: str
@@ -62,14 +62,14 @@ class Judgement(msgspec.Struct):
         return self.window == other.window and self.final == other.final and (self.final or self.sequence == other.sequence)
 
 
-class OpenEpisode(msgspec.Struct, frozen=True):
+class OpenEpisode(msgspec.Struct, frozen=True, array_like=True):
     """A raised alert that is not yet cleared; `since` in ms."""
 
     id: str
     since: int
 
 
-class RuleMemory(msgspec.Struct):
+class RuleMemory(msgspec.Struct, array_like=True):
     """One device under one rule. Bounded: `MARKS` marks and the rule's M judgements."""
 
     marks: list[Mark] = []

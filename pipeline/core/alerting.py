@@ -88,9 +88,10 @@ class AlertRule:
         return self.above is not None and value <= (self.above if self.clear_below is None else self.clear_below)
 
 
-class DeviceState(msgspec.Struct):
-    """What is remembered of one device, by rule name."""
+class DeviceState(msgspec.Struct, array_like=True):
+    """What is remembered of one device, by rule name, up to the prediction at offset `applied`."""
 
+    applied: int = -1
     rules: dict[str, RuleMemory] = {}
 
 
@@ -108,7 +109,8 @@ class AlertCounts(msgspec.Struct):
 class AlertMachine:
     """Judges predictions by rules, device by device. Raises `PolicyError` where two rules have one name.
 
-    Holds, for each device and rule, at most `of` judgements and `alert_memory.MARKS` marks.
+    Holds, for each device and rule, at most `of` judgements and `alert_memory.MARKS` marks. A
+    `pipeline.core.keyed_state.Keyed` machine.
     """
 
     def __init__(self, rules: Sequence[AlertRule]) -> None:
@@ -117,8 +119,21 @@ class AlertMachine:
             _require(rule.name not in names, "name", rule.name, "is the name of another rule")
             names.add(rule.name)
         self.counts = AlertCounts()
+        self.touched: set[str] = set()
+        self.restored_until = -1
         self._rules = tuple(rules)
         self._devices: dict[str, DeviceState] = {}
+
+    def take(self, prediction: Prediction, offset: int) -> list[Alert]:
+        """`judge`, unless the prediction at `offset` is already in the device's restored state."""
+        device = prediction.device
+        if device in self._devices and offset <= self._devices[device].applied:
+            return []
+        alerts = self.judge(prediction)
+        if device in self._devices:
+            self._devices[device].applied = offset
+            self.touched.add(device)
+        return alerts
 
     def judge(self, prediction: Prediction) -> list[Alert]:
         """The alerts that this prediction raises or clears: at most one for each rule, in the order of the rules."""
@@ -129,9 +144,18 @@ class AlertMachine:
         """Whether anything is known of the device."""
         return device in self._devices
 
-    def forget(self, device: str) -> None:
-        """Drops everything about the device; its open episodes are not cleared."""
-        self._devices.pop(device, None)
+    def dump(self, device: str) -> tuple[int, bytes] | None:
+        """(applied, state) of a device; None where nothing is remembered of it."""
+        state = self._devices.get(device)
+        return None if state is None else (state.applied, _encoder.encode(state))
+
+    def load(self, device: str, applied: int, state: bytes | None) -> None:
+        """Takes over what `dump` gave. Rules that are gone are left out, new ones begin without memory."""
+        if state is None:
+            return
+        loaded = self._devices[device] = _decoder.decode(state)
+        names = {rule.name for rule in self._rules}
+        loaded.rules = {name: memory for name, memory in loaded.rules.items() if name in names}
 
     def _judge(self, rule: AlertRule, prediction: Prediction) -> Alert | None:
         if not (prediction.window.final or rule.early):
@@ -168,6 +192,10 @@ class AlertMachine:
         memory.spend()
         causes = tuple(judged.prediction for judged in evidence)
         return Alert(episode.id, prediction.device, rule.name, state, episode.since, time, value, causes)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(DeviceState)
 
 
 def _episode_id(rule: AlertRule, prediction: Prediction) -> str:

@@ -2,8 +2,8 @@
 
 Cost model: a recurrent layer walks over the padded steps one by one, and a step costs an overhead plus the rows of the
 batch; so a batch costs padded_to x (step_overhead_rows + rows). The cut with the least total is found exactly, by
-dynamic programming over the distinct lengths. Rejected: a fixed share of padding that is tolerated; it cost up to 20 %
-more at the same number of windows, and its best share depended on that number.
+dynamic programming over the distinct lengths. Rejected: a fixed share of padding that is tolerated; the best share
+depends on the number of windows, and a wrong one cost 20 % more.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pipeline.core.step import Step
 from pipeline.records import CloseReason
 
 
-class WindowState(msgspec.Struct):
+class WindowState(msgspec.Struct, array_like=True):
     """A window that takes steps, or a closed one that late steps may still revise.
 
     `place` and `chunk` name it within the episode: an ordinal (session, count), or the aligned start and the number of
@@ -36,7 +36,7 @@ class WindowState(msgspec.Struct):
         return len(self.steps) - self.carried
 
 
-class Episode(msgspec.Struct):
+class Episode(msgspec.Struct, array_like=True):
     """A live device."""
 
     device: str

@@ -48,7 +48,7 @@ class SessionSegmenter:
                 self._filler.close(episode, window, CloseReason.GAP, closed)
         if episode.kept:
             reach = episode.watermark - self._allowed_lateness_ms
-            episode.kept = [window for window in episode.kept if window.steps[-1].time + self._gap_ms >= reach]
+            episode.kept = [window for window in episode.kept if window.latest + self._gap_ms >= reach]
 
     def finish(self, episode: Episode, reason: CloseReason, closed: list[Window]) -> None:
         if episode.windows:
@@ -67,7 +67,7 @@ def _rename(episode: Episode, window: WindowState) -> None:
 
 
 def _distance(window: WindowState, time: int) -> float:
-    """From a time to the span of a window's steps, in ms."""
+    """From a time to the span of a session, in ms. Steps that it dropped belong to its span: they held it open."""
     if not window.steps:
         return float("inf")
-    return max(window.steps[0].time - time, time - window.steps[-1].time, 0)
+    return max(window.steps[0].time - time, time - window.latest, 0)

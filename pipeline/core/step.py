@@ -8,7 +8,7 @@ import struct
 import msgspec
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class Step(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One step of a device. `row` is sensors x 4 bytes, little-endian float32, NaN = unobserved."""
 
     time: int

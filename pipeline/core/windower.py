@@ -7,8 +7,11 @@ clock. No wall clock is read or passed in, so a live run, a late run and a repla
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, OrderedDict
+from collections import Counter
+from heapq import heappop, heappush
 from operator import attrgetter
+
+import msgspec
 
 from pipeline.core.arrival import ArrivalClock
 from pipeline.core.build import WindowBuilder
@@ -20,23 +23,30 @@ from pipeline.core.step import RowFormat, Step
 from pipeline.records import CloseReason, Rejection, RejectReason, Window
 
 _time = attrgetter("time")
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Episode)
 
 
 class PartitionWindower:
     """For each record of the partition, in order: `arrive` (or `reset`), then `take` for each reading in it.
 
-    `closed` collects the windows that closed, in order; the caller takes them away with `collect`.
+    The windows that close meanwhile are taken away with `collect`. A `pipeline.core.keyed_state.Keyed` machine: restored
+    states may reach beyond the record at hand, which then changes nothing of theirs, but still moves the arrival clock.
     """
 
     def __init__(self, policy: WindowPolicy, sensors: tuple[str, ...], topic: str, partition: int) -> None:
         self.clock = ArrivalClock()
         self.counts: Counter[str] = Counter()
+        self.touched: set[str] = set()
+        self.restored_until = -1
         self._policy = policy
         self._rows = RowFormat(len(sensors))
         self._segmenter = segmenter(policy, WindowBuilder(policy, sensors, topic, partition), self._rows)
-        # In order of last arrival: the clock never goes back while a device is live, so moving a heard device to the
-        # end keeps it so.
-        self._episodes: OrderedDict[str, Episode] = OrderedDict()
+        self._episodes: dict[str, Episode] = {}
+        self._forgotten: dict[str, int] = {}  # restored markers: device, by the offset at which it was forgotten
+        # A heap with one entry for each live device: an arrival it was heard at, and its name. The entry is renewed when
+        # it comes up, not with each reading, so it may lie behind the device's last arrival but never before it.
+        self._heard: list[tuple[int, str]] = []
         self._closed: list[Window] = []
 
     @property
@@ -55,27 +65,48 @@ class PartitionWindower:
         closed, self._closed = self._closed, []
         return closed
 
-    def arrive(self, arrival: int, from_header: bool) -> None:
-        """A record arrived: moves the arrival clock and closes the devices that are idle by it."""
+    def arrive(self, arrival: int, from_header: bool, offset: int) -> None:
+        """The record at `offset` arrived: moves the arrival clock and closes the devices that are idle by it."""
         self.clock.move(arrival, from_header)
         deadline = self._now() - self._policy.idle_timeout_ms
-        oldest = next(iter(self._episodes.values()), None)
-        if oldest is not None and oldest.last_arrival <= deadline:
-            self._close_idle(deadline)
+        if self._heard and self._heard[0][0] <= deadline:
+            self._close_idle(deadline, offset)
 
-    def tick(self, arrival: int, from_header: bool) -> None:
+    def tick(self, arrival: int, from_header: bool, offset: int) -> None:
         """A tick arrived. One stamped by the broker says nothing to a replayed stream, and is ignored there."""
         if from_header or not self.clock.from_header:
-            self.arrive(arrival, from_header)
+            self.arrive(arrival, from_header, offset)
 
-    def reset(self, arrival: int) -> None:
+    def reset(self, arrival: int, offset: int) -> None:
         """A replay begins: closes and forgets every device, and sets the arrival clock, even backwards."""
-        self._close_all(CloseReason.RESET)
+        self._close([episode for episode in self._episodes.values() if episode.applied < offset], CloseReason.RESET)
+        self._heard = sorted((episode.last_arrival, device) for device, episode in self._episodes.items())
         self.clock.reset(arrival)
 
     def drain(self) -> None:
         """Closes and forgets every device. The only closing that is no function of the log."""
-        self._close_all(CloseReason.END)
+        self._close(list(self._episodes.values()), CloseReason.END)
+        self._heard.clear()
+
+    def skips(self, device: str, offset: int) -> bool:
+        """The record at `offset` is already in the device's restored state."""
+        if offset > self.restored_until:
+            return False
+        episode = self._episodes.get(device)
+        return offset <= (self._forgotten.get(device, -1) if episode is None else episode.applied)
+
+    def dump(self, device: str) -> tuple[int, bytes] | None:
+        """(applied, state) of a device; None where nothing is remembered of it."""
+        episode = self._episodes.get(device)
+        return None if episode is None else (episode.applied, _encoder.encode(episode))
+
+    def load(self, device: str, applied: int, state: bytes | None) -> None:
+        """Takes over what `dump` gave; None: the device was forgotten at `applied`."""
+        if state is None:
+            self._forgotten[device] = applied
+            return
+        episode = self._episodes[device] = _decoder.decode(state)
+        heappush(self._heard, (episode.last_arrival, device))
 
     def take(self, device: str, time: int, row: bytes, offset: int, arrival: int) -> Rejection | None:
         """One reading of the record at `offset`; says why where it is refused.
@@ -90,12 +121,12 @@ class PartitionWindower:
         now = self._now()
         if episode is None:
             episode = self._episodes[device] = Episode(device, now, now, time - self._policy.out_of_orderness_ms)
+            heappush(self._heard, (now, device))
         elif time < episode.watermark:
             return self._take_late(episode, step)
-        elif episode.last_arrival != now:
-            episode.last_arrival = now
-            self._episodes.move_to_end(device)
+        episode.last_arrival = now
         episode.applied = offset
+        self.touched.add(device)
         self._insert(episode, step)
         self._release(episode)
         return None
@@ -125,6 +156,7 @@ class PartitionWindower:
         if outcome is Late.REFUSED:
             return Rejection(RejectReason.LATE, f"event time {step.time} is earlier than the device's watermark {episode.watermark}")
         episode.applied = step.last_offset
+        self.touched.add(episode.device)
         self.counts["merged" if outcome is Late.MERGED else "late_taken"] += 1
         return None
 
@@ -162,21 +194,23 @@ class PartitionWindower:
             if dropped:
                 self.counts["dropped"] += dropped
 
-    def _close_idle(self, deadline: int) -> None:
-        idle = []
-        for episode in self._episodes.values():
-            if episode.last_arrival > deadline:
-                break
-            idle.append(episode)
-        for episode in sorted(idle, key=lambda episode: (episode.last_arrival, episode.device)):
-            self._finish(episode, CloseReason.IDLE)
+    def _close_idle(self, deadline: int, offset: int) -> None:
+        idle, later = [], []
+        while self._heard and self._heard[0][0] <= deadline:
+            _, device = heappop(self._heard)
+            episode = self._episodes[device]
+            if episode.last_arrival <= deadline and episode.applied < offset:
+                idle.append(episode)
+            else:
+                later.append((episode.last_arrival, device))
+        for entry in later:
+            heappush(self._heard, entry)
+        self._close(idle, CloseReason.IDLE)
+
+    def _close(self, episodes: list[Episode], reason: CloseReason) -> None:
+        """Closes and forgets devices, in order of (last arrival, device); their entries in the heap are the caller's."""
+        for episode in sorted(episodes, key=lambda episode: (episode.last_arrival, episode.device)):
+            self._segment(episode, episode.pending)
+            self._segmenter.finish(episode, reason, self._closed)
             del self._episodes[episode.device]
-
-    def _close_all(self, reason: CloseReason) -> None:
-        for episode in sorted(self._episodes.values(), key=lambda episode: (episode.last_arrival, episode.device)):
-            self._finish(episode, reason)
-        self._episodes.clear()
-
-    def _finish(self, episode: Episode, reason: CloseReason) -> None:
-        self._segment(episode, episode.pending)
-        self._segmenter.finish(episode, reason, self._closed)
+            self.touched.add(episode.device)

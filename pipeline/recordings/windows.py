@@ -13,7 +13,7 @@ from pipeline.core.policy import WindowPolicy
 from pipeline.core.replay_order import arrivals
 from pipeline.core.windower import PartitionWindower
 from pipeline.records import Reading, Rejection, Window
-from pipeline.wire.readings import ReadingDecoder, encode_reading
+from pipeline.wire.readings import Decoded, ReadingDecoder, encode_reading
 from pipeline.wire.times import INT64_MAX
 
 TOPIC = "recording"  # in the source of these windows; offset n is the n-th reading, as after a reset tick at offset 0
@@ -37,22 +37,30 @@ def windows_by_policy(
     """The windows under each of several policies, in one pass: (index of the policy, window). `counts` are of all together."""
     counted = Counter[str]() if counts is None else counts
     windowers = [PartitionWindower(policy, decoder.sensors, TOPIC, 0) for policy in policies]
-    last: int | None = None
+    last, end = 0, 1
     for offset, (arrival, reading) in enumerate(arrivals(readings), start=1):
+        if offset == 1:
+            for windower in windowers:
+                windower.reset(arrival, 0)
         decoded = decoder.decode(reading.device.encode(), encode_reading(reading))
         for index, windower in enumerate(windowers):
-            if last is None:
-                windower.reset(arrival)
-            windower.arrive(arrival, from_header=True)
+            windower.arrive(arrival, True, offset)
             counted["received"] += 1
-            for row in [decoded] if isinstance(decoded, Rejection) else decoded.rows:
-                refusal = row if isinstance(row, Rejection) else windower.take(reading.device, row[0], row[1], offset, arrival)
-                if refusal is not None:
-                    counted[f"rejected_{refusal.reason}"] += 1
+            counted.update(f"rejected_{refusal.reason}" for refusal in _refusals(windower, decoded, offset, arrival))
             yield from ((index, window) for window in windower.collect())
-        last = arrival
+        last, end = arrival, offset + 1
     for index, (windower, policy) in enumerate(zip(windowers, policies, strict=True)):
-        if last is not None:
-            windower.tick(min(last + policy.idle_timeout_ms, INT64_MAX), from_header=True)
+        windower.tick(min(last + policy.idle_timeout_ms, INT64_MAX), True, end)
         yield from ((index, window) for window in windower.collect())
         counted.update(windower.counts)
+
+
+def _refusals(windower: PartitionWindower, decoded: Decoded | Rejection, offset: int, arrival: int) -> Iterator[Rejection]:
+    """Gives what was decoded to the windower; what is refused comes back."""
+    if isinstance(decoded, Rejection):
+        yield decoded
+        return
+    for row in decoded.rows:
+        refusal = row if isinstance(row, Rejection) else windower.take(decoded.device, row[0], row[1], offset, arrival)
+        if refusal is not None:
+            yield refusal

@@ -41,8 +41,7 @@ def write_bundle(folder: Path, contract: Contract, files: Mapping[str, Path]) ->
     The folder appears whole or not at all; a bundle that is there already is replaced. Raises `ConfigurationError`
     where the place is taken by something else or cannot be written.
     """
-    if folder.exists() and not _may_replace(folder):
-        raise ConfigurationError(f"{folder} exists and is no model bundle; choose another folder")
+    require_place(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -58,6 +57,12 @@ def write_bundle(folder: Path, contract: Contract, files: Mapping[str, Path]) ->
     except OSError as error:
         raise ConfigurationError(f"cannot write the bundle {folder}: {error}") from None
     return read_bundle(folder)
+
+
+def require_place(folder: Path) -> None:
+    """Raises `ConfigurationError` where `write_bundle` would, as the place is taken; to be known before hours of training."""
+    if folder.exists() and not _may_replace(folder):
+        raise ConfigurationError(f"{folder} exists and is no model bundle; choose another folder")
 
 
 def read_bundle(folder: Path) -> Bundle:

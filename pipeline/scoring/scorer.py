@@ -39,6 +39,7 @@ class Scorer:
         self.contract = contract
         self.identity = ModelIdentity(contract.name, contract.version, sha256, engine.name)
         self.output_names = tuple(output.name for output in contract.outputs)
+        self._sensors = contract.sensor_names
         self._engine = engine
         self._features = contract.features()
         self._batching = replace(batching, lengths=(contract.fixed_length,)) if contract.fixed_length else batching
@@ -47,7 +48,7 @@ class Scorer:
         """Why this window cannot be given to `score`; None where it can."""
         if not 1 <= window.length <= self.contract.max_length:
             return f"the window has {window.length} steps; the model takes 1 to {self.contract.max_length}"
-        missing = [name for name in self.contract.sensor_names if name not in window.sensors]
+        missing = [name for name in self._sensors if name not in window.sensors]
         return f"the window lacks the model's sensors {', '.join(missing)}" if missing else None
 
     def score(self, windows: Sequence[Window]) -> Scores:
@@ -75,10 +76,8 @@ class Scorer:
 
     def _columns(self, windows: Sequence[Window]) -> list[int] | None:
         """Where the model's sensors are among the windows' sensors; None: they are the same."""
-        names = self.contract.sensor_names
-        if not windows or windows[0].sensors == names:
-            return None
-        return [windows[0].sensors.index(name) for name in names]
+        given = windows[0].sensors
+        return None if given == self._sensors else [given.index(name) for name in self._sensors]
 
     def _inputs(self, steps: Ragged) -> tuple[Inputs, NDArray[np.bool_], int]:
         """Rows of inputs, which windows have none that the model could take, and the number of collisions."""

@@ -5,7 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pipeline.brokers.protocol import Assignment, Message, Position, Record
+import msgspec
+
+from pipeline.brokers.protocol import Message, Position, Record
+from pipeline.core.keyed_state import Write
+
+
+class Handover(msgspec.Struct, frozen=True):
+    """A partition, with what its last owner left of it."""
+
+    partition: int
+    offset: int  # the next to be read: the committed one, else the start of the log
+    committed: Position | None = None
+    state: Sequence[Record] = ()  # of the partition's state topic, in order; empty for a stage that keeps none
+    writer: str = ""  # a fresh name for the new owner's state
+    partitions: int = 1  # of the input topic
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The state to be written and acknowledged, and the position that may be committed after that."""
+
+    position: Position
+    writes: Sequence[Write] = ()
 
 
 class Stage(Protocol):
@@ -16,10 +37,11 @@ class Stage(Protocol):
 
     name: str  # "window": part of the group's name
     source: str  # input topic
+    keeps_state: bool  # whether checkpoints have writes
     tick_interval_ms: int | None  # None: this stage never asks for ticks
 
-    def assign(self, assignment: Assignment) -> None:
-        """Begins a partition at its committed position."""
+    def assign(self, handover: Handover) -> None:
+        """Begins a partition. Raises `StateRefused` where what was left cannot be gone on from."""
         ...
 
     def revoke(self, partition: int) -> None:
@@ -34,8 +56,12 @@ class Stage(Protocol):
         """The tick to publish when nothing has come for a tick interval; None where nothing waits for time to pass."""
         ...
 
-    def checkpoint(self, partition: int) -> Position | None:
-        """The position that may be committed once all outputs are acknowledged; None: not now."""
+    def checkpoint(self, partition: int) -> Checkpoint:
+        """How far the stage has come, and the state that has changed since the last checkpoint."""
+        ...
+
+    def committed(self, partition: int) -> Sequence[Write]:
+        """The last checkpoint is committed and acknowledged: the state records that may be deleted now."""
         ...
 
     def drain(self, partition: int, now_ms: int) -> Sequence[Message]:

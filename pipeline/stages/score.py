@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.brokers.protocol import Assignment, Message, Position, Record
+from pipeline.brokers.protocol import Message, Position, Record
+from pipeline.core.keyed_state import Write
 from pipeline.core.policy import WindowPolicy
 from pipeline.records import Prediction, PredictionTimes, Rejection, RejectReason, Window, WindowSummary
 from pipeline.scoring.scorer import Scorer
+from pipeline.stages.protocol import Checkpoint, Handover
 from pipeline.wire.predictions import encode_prediction
 from pipeline.wire.rejected import rejected_message
 from pipeline.wire.windows import decode_window
@@ -34,6 +36,7 @@ class ScoreStage:
     """Implements `pipeline.stages.protocol.Stage`. Scores windows made by `policy` over `sensors`; all others are rejected."""
 
     name = "score"
+    keeps_state = False
     tick_interval_ms: int | None = None
 
     def __init__(self, topics: ScoreTopics, scorer: Scorer, policy: WindowPolicy, sensors: tuple[str, ...]) -> None:
@@ -45,9 +48,8 @@ class ScoreStage:
         self._next: dict[int, int] = {}
         self._counts: Counter[str] = Counter()
 
-    def assign(self, assignment: Assignment) -> None:
-        if assignment.committed is not None:
-            self._next[assignment.partition] = assignment.committed.offset
+    def assign(self, handover: Handover) -> None:
+        self._next[handover.partition] = handover.offset
 
     def revoke(self, partition: int) -> None:
         self._next.pop(partition, None)
@@ -70,9 +72,11 @@ class ScoreStage:
     def tick(self, partition: int) -> Message | None:
         return None
 
-    def checkpoint(self, partition: int) -> Position | None:
-        offset = self._next.get(partition)
-        return None if offset is None else Position(partition, offset)
+    def checkpoint(self, partition: int) -> Checkpoint:
+        return Checkpoint(Position(partition, self._next[partition]))
+
+    def committed(self, partition: int) -> Sequence[Write]:
+        return ()
 
     def drain(self, partition: int, now_ms: int) -> list[Message]:
         return []

@@ -1,7 +1,6 @@
 """The window stage: records of the readings topic in; windows and rejected records out.
 
-One `PartitionTask` per assigned partition. Until a partition's state is stored with it, its position is committed
-only while no device is live there: a restart reads again from such a moment and makes the same windows with the same ids.
+One `PartitionTask` per assigned partition, which alone knows its state.
 """
 
 from __future__ import annotations
@@ -9,8 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pipeline.brokers.protocol import Assignment, Message, Position, Record
+from pipeline.brokers.protocol import Message, Record
+from pipeline.core.keyed_state import Write
 from pipeline.core.policy import WindowPolicy
+from pipeline.stages.protocol import Checkpoint, Handover
 from pipeline.stages.window_partition import PartitionTask, WindowTopics
 from pipeline.wire.headers import tick
 from pipeline.wire.readings import ReadingDecoder
@@ -20,6 +21,7 @@ class WindowStage:
     """Implements `pipeline.stages.protocol.Stage`."""
 
     name = "window"
+    keeps_state = True
 
     def __init__(self, topics: WindowTopics, policy: WindowPolicy, decoder: ReadingDecoder, tick_interval_ms: int | None) -> None:
         self.source = topics.readings
@@ -30,11 +32,8 @@ class WindowStage:
         self._tasks: dict[int, PartitionTask] = {}
         self._finished: Counter[str] = Counter()
 
-    def assign(self, assignment: Assignment) -> None:
-        task = PartitionTask(self._policy, self._decoder, self._topics, assignment.partition)
-        if assignment.committed is not None:
-            task.resume(assignment.committed)
-        self._tasks[assignment.partition] = task
+    def assign(self, handover: Handover) -> None:
+        self._tasks[handover.partition] = PartitionTask(self._policy, self._decoder, self._topics, handover)
 
     def revoke(self, partition: int) -> None:
         self._finished.update(self._tasks.pop(partition).counts)
@@ -48,8 +47,11 @@ class WindowStage:
     def tick(self, partition: int) -> Message | None:
         return tick(self.source, partition) if self._tasks[partition].waits_for_time else None
 
-    def checkpoint(self, partition: int) -> Position | None:
-        return self._tasks[partition].position()
+    def checkpoint(self, partition: int) -> Checkpoint:
+        return self._tasks[partition].checkpoint()
+
+    def committed(self, partition: int) -> Sequence[Write]:
+        return self._tasks[partition].committed()
 
     def drain(self, partition: int, now_ms: int) -> list[Message]:
         out: list[Message] = []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from pipeline.brokers.protocol import Message, Position, Record
+from pipeline.brokers.protocol import Message, Record
+from pipeline.core.keyed_state import Write
 from pipeline.core.policy import WindowPolicy
 from pipeline.core.windower import PartitionWindower
 from pipeline.records import Rejection, RejectReason
+from pipeline.stages.protocol import Checkpoint, Handover
+from pipeline.stages.recovery import Recovery
 from pipeline.wire.headers import is_reset, is_tick, parse_arrival
 from pipeline.wire.readings import ReadingDecoder
 from pipeline.wire.rejected import rejected_message
@@ -22,36 +27,26 @@ class WindowTopics(msgspec.Struct, frozen=True):
     rejected: str
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """What the metadata of a committed position remembers: the partition's arrival clock."""
-
-    arrival: int | None = None
-    from_header: bool = False
-
-
 class PartitionTask:
     """Counts what it takes: received = rejected + merged + dropped + steps in windows + open (session, tumbling)."""
 
-    def __init__(self, policy: WindowPolicy, decoder: ReadingDecoder, topics: WindowTopics, partition: int) -> None:
-        self.windower = PartitionWindower(policy, decoder.sensors, topics.readings, partition)
+    def __init__(self, policy: WindowPolicy, decoder: ReadingDecoder, topics: WindowTopics, handover: Handover) -> None:
+        self.windower = PartitionWindower(policy, decoder.sensors, topics.readings, handover.partition)
         self.counts = self.windower.counts
         self._decoder = decoder
         self._topics = topics
-        self._partition = partition
-        self._next_offset = 0
+        self._recovery = Recovery(self.windower, handover, policy.spec_id(decoder.sensors))
+        self._next_offset = handover.offset
+        self.windower.clock.now, self.windower.clock.from_header = self._recovery.mark.arrival, self._recovery.mark.from_header
 
-    def resume(self, committed: Position) -> None:
-        """Goes on from a position that `position` gave."""
-        mark = msgspec.json.decode(committed.metadata, type=Mark) if committed.metadata else Mark()
-        self.windower.clock.now, self.windower.clock.from_header = mark.arrival, mark.from_header
-        self._next_offset = committed.offset
-
-    def position(self) -> Position | None:
-        """Where a restart may begin: here if no device is live, else not yet known."""
-        if self.windower.live_devices:
-            return None
+    def checkpoint(self) -> Checkpoint:
+        """How far this partition has come, and what has changed."""
         clock = self.windower.clock
-        return Position(self._partition, self._next_offset, msgspec.json.encode(Mark(clock.now, clock.from_header)).decode())
+        return self._recovery.checkpoint(self._next_offset, clock.now, clock.from_header)
+
+    def committed(self) -> Sequence[Write]:
+        """State records that may be deleted now."""
+        return self._recovery.committed()
 
     @property
     def waits_for_time(self) -> bool:
@@ -70,7 +65,7 @@ class PartitionTask:
         if is_tick(record):
             self._tick(record, arrival, from_header)
         else:
-            self.windower.arrive(arrival, from_header)
+            self.windower.arrive(arrival, from_header, record.offset)
             self._read(record, arrival, out)
         self._publish(out)
 
@@ -82,15 +77,17 @@ class PartitionTask:
     def _tick(self, record: Record, arrival: int, from_header: bool) -> None:
         self.counts["ticks"] += 1
         if is_reset(record):
-            self.windower.reset(arrival)
+            self.windower.reset(arrival, record.offset)
         else:
-            self.windower.tick(arrival, from_header)
+            self.windower.tick(arrival, from_header, record.offset)
 
     def _read(self, record: Record, arrival: int, out: list[Message]) -> None:
         decoded = self._decoder.decode(record.key, record.value)
         if isinstance(decoded, Rejection):
             self.counts["received"] += 1
             self._reject(record, decoded, out)
+            return
+        if self.windower.skips(decoded.device, record.offset):
             return
         self.counts["received"] += len(decoded.rows)
         if decoded.unknown:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.batching import BatchPolicy, cut_batches, order_by_length
-from pipeline.core.padding import mask
+from pipeline.core.padding import mask, pad
 from pipeline.training.dataset import PADDING_VALUE, Examples
 
 TrainingBatch = tuple[NDArray[np.float32], NDArray[np.float32]]  # windows x padded_to x columns; windows x outputs
@@ -34,6 +34,11 @@ class TrainingBatches:
         """Number of batches in an epoch."""
         return sum(self._parts)
 
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Number of input columns, number of outputs."""
+        return self._examples.inputs.shape[1], self._examples.targets.shape[1]
+
     def epoch(self) -> Iterator[TrainingBatch]:
         """The batches of one more epoch; each window is in one of them."""
         batches = []
@@ -45,10 +50,6 @@ class TrainingBatches:
             yield self._padded(*batches[index])
 
     def _padded(self, members: NDArray[np.int64], padded_to: int) -> TrainingBatch:
-        """As `pipeline.core.padding.pad`, of windows that do not lie one below the other."""
         lengths = self._examples.lengths[members]
-        real = mask(lengths, padded_to)
-        rows = (self._first_rows[members][:, None] + np.arange(padded_to))[real]
-        padded = np.full((len(members), padded_to, self._examples.inputs.shape[1]), PADDING_VALUE, np.float32)
-        padded[real] = self._examples.inputs[rows]
-        return padded, self._examples.targets[members]
+        rows = (self._first_rows[members][:, None] + np.arange(padded_to))[mask(lengths, padded_to)]
+        return pad(self._examples.inputs[rows], lengths, padded_to, PADDING_VALUE), self._examples.targets[members]

@@ -5,14 +5,14 @@ Inputs come from the code that makes the scorer's inputs (`pipeline.core.feature
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.features import FeatureSpec, Ragged, make_inputs, ragged
+from pipeline.core.features import FeatureSpec, Ragged, make_inputs
 from pipeline.core.padding import away_from_padding
 from pipeline.errors import ConfigurationError
 from pipeline.records import Window
@@ -27,6 +27,7 @@ class LabelledWindows:
 
     windows: tuple[Window, ...]
     targets: NDArray[np.float32]  # windows x outputs
+    outputs: tuple[str, ...]
     unlabelled: int = 0  # their last step has no label
     too_short: int = 0  # live, such windows are not scored
 
@@ -38,7 +39,7 @@ class LabelledWindows:
     def of(self, devices: frozenset[str]) -> LabelledWindows:
         """The windows of some devices only."""
         chosen = [index for index, window in enumerate(self.windows) if window.device in devices]
-        return LabelledWindows(tuple(self.windows[index] for index in chosen), self.targets[chosen])
+        return LabelledWindows(tuple(self.windows[index] for index in chosen), self.targets[chosen], self.outputs)
 
 
 class Examples(NamedTuple):
@@ -67,7 +68,7 @@ def label_windows(windows: Iterable[Window], table: LabelTable) -> LabelledWindo
             rows.append(row)
     if not taken:
         raise _nothing_labelled(example, too_short, table)
-    return LabelledWindows(tuple(taken), table.targets[rows], unlabelled, too_short)
+    return LabelledWindows(tuple(taken), table.targets[rows], table.outputs, unlabelled, too_short)
 
 
 def _nothing_labelled(example: Window | None, too_short: int, table: LabelTable) -> ConfigurationError:
@@ -116,13 +117,6 @@ def fit_scaling(values: NDArray[np.float32]) -> Scaling:
     deviation = np.sqrt((np.where(observed, values - mean, 0) ** 2).sum(axis=0) / counts)
     scale = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6), deviation, 1.0)
     return Scaling(tuple(mean.tolist()), tuple(scale.tolist()))
-
-
-def join(windows: Sequence[Window]) -> Ragged:
-    """The windows' steps, one below the other. Raises `ConfigurationError` where there is none."""
-    if not windows:
-        raise ConfigurationError("there is no labelled window to train with")
-    return ragged(windows)
 
 
 def make_examples(steps: Ragged, targets: NDArray[np.float32], features: FeatureSpec) -> Examples:

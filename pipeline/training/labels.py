@@ -5,7 +5,7 @@ Knows no model. Regression takes numbers; classification takes one column of cla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar

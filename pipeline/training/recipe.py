@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.core.features import Channel, Delta, Fill, Observed, Value
+from pipeline.core.features import Channel, Delta, DeltaPer, Fill, Observed, Value
 from pipeline.errors import ConfigurationError
 
 TRAINING_STEPS = 1_200  # on C-MAPSS FD001 (128 windows each) more of them did not lower the error on held-out engines
 MAX_EPOCHS = 100
+
+CHANNELS: Mapping[str, Channel] = {"value": Value(), "observed": Observed(), "delta": Delta(), "delta:sensor": Delta(DeltaPer.SENSOR)}
 
 
 class Task(StrEnum):
@@ -50,9 +53,7 @@ class Recipe:
         self._require(bool(self.channels), "channels", "must be at least one")
         self._require(len(set(self.outputs)) == len(self.outputs), "outputs", "must be different columns")
         self._require(self.cap is None or self.task is Task.REGRESSION, "cap", "goes with regression only")
-        self._require(
-            len(self.outputs) <= 1 or self.task is Task.REGRESSION, "outputs", "must be one column for classification"
-        )
+        self._require(len(self.outputs) <= 1 or self.task is Task.REGRESSION, "outputs", "must be one column for classification")
 
     def epochs_of(self, steps: int) -> int:
         """The greatest number of epochs, where one has so many training steps."""
@@ -61,3 +62,11 @@ class Recipe:
     def _require(self, holds: bool, name: str, allowed: str) -> None:
         if not holds:
             raise ConfigurationError(f"{name} = {getattr(self, name)}: {allowed}")
+
+
+def parse_channels(text: str) -> tuple[Channel, ...]:
+    """Channels by their names in `CHANNELS`, with commas between. Raises `ConfigurationError`."""
+    names = [name.strip() for name in text.split(",")]
+    if not set(names) <= set(CHANNELS) or len(set(names)) < len(names):
+        raise ConfigurationError(f"channels = {text}: must be some of {', '.join(CHANNELS)}, each once")
+    return tuple(CHANNELS[name] for name in names)

@@ -47,3 +47,20 @@ def kafka_log(request: pytest.FixtureRequest, folder: Path) -> LogUnderTest:
     url = parse_url(request.getfixturevalue("kafka_url"), folder)
     options = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 1_000}
     return LogUnderTest("kafka", lambda: open_broker(url, SystemClock(), kafka=options), lambda topic: None, None)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.db"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START_MS)
+
+
+@pytest.fixture
+def broker(path: Path, clock: ManualClock) -> Iterator[SqliteBroker]:
+    opened = SqliteBroker(path, clock)
+    yield opened
+    opened.close()

@@ -73,7 +73,7 @@ def test_the_model_is_looked_at_before_the_broker(sensorline: Sensorline) -> Non
 
 
 def test_the_configuration_is_looked_at_before_the_model(sensorline: Sensorline) -> None:
-    done = sensorline("score", window__carry="1", model__path="nowhere", broker__url=CLOSED_PORT)
+    done = sensorline("score", window__carry="-1", model__path="nowhere", broker__url=CLOSED_PORT)
     assert done.returncode == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.brokers.protocol import TopicSettings
 from pipeline.config import Configuration, load
 from pipeline.core.alerting import AlertRule
-from pipeline.core.policy import Count, Keep, Overflow, Session, Tumbling, WindowPolicy
+from pipeline.core.policy import Count, Hopping, Keep, Overflow, Session, Shape, Tumbling, WindowPolicy
 from pipeline.errors import ConfigurationError
 
 Load = Callable[..., Configuration]
@@ -42,11 +42,45 @@ def test_the_sensors_are_all_that_must_be_said(load_text: Load) -> None:
     [
         ('gap = "500ms"', Session(500)),
         ('kind = "tumbling"\nsize = "30s"', Tumbling(30_000)),
+        ('kind = "hopping"\nsize = "1m"\nstep = "15s"', Hopping(60_000, 15_000)),
         ('kind = "count"\nsize = 64\nstep = 16\npartial_start = true', Count(64, 16, True)),
     ],
 )
-def test_each_kind_of_window_has_its_shape(load_text: Load, text: str, shape: Session | Tumbling | Count) -> None:
+def test_each_kind_of_window_has_its_shape(load_text: Load, text: str, shape: Shape) -> None:
     assert load_text(f"[window]\n{text}").settings.window.policy().shape == shape
+
+
+def test_every_key_reaches_the_policy(load_text: Load) -> None:
+    text = """[window]
+    max_length = 9
+    max_duration = "1h"
+    overflow = "truncate"
+    keep = "first"
+    min_length = 2
+    emit_every = 3
+    out_of_orderness = "1s"
+    idle_timeout = "2m"
+    max_ahead = "none"
+    max_behind = "1d"
+    allowed_lateness = "5s"
+    max_pending = 7
+    """
+    assert load_text(text).settings.window.policy() == WindowPolicy(
+        Session(10_000),
+        out_of_orderness_ms=1_000,
+        idle_timeout_ms=120_000,
+        max_length=9,
+        overflow=Overflow.TRUNCATE,
+        keep=Keep.FIRST,
+        max_duration_ms=3_600_000,
+        min_length=2,
+        emit_every=3,
+        allowed_lateness_ms=5_000,
+        max_ahead_ms=None,
+        max_behind_ms=86_400_000,
+        max_pending=7,
+    )
+    assert load_text("[window]\ncarry = 4").settings.window.policy().carry == 4
 
 
 @pytest.mark.parametrize("neutral", ['size = 0\nstep = "0s"', 'size = "none"', "partial_start = false"])

@@ -211,14 +211,29 @@ def test_a_prediction_without_any_rules_output_leaves_no_memory() -> None:
     assert not machine.remembers("pump")
 
 
-def test_a_forgotten_device_starts_afresh() -> None:
+def test_a_dumped_and_loaded_state_goes_on_where_it_was() -> None:
+    first = AlertMachine([WEAR])
+    predictions = in_order([80, 10, 11, 44.5])
+    before = [alert for offset, prediction in enumerate(predictions[:2]) for alert in first.take(prediction, offset)]
+    dumped = first.dump("pump")
+    assert dumped is not None
+    assert first.touched == {"pump"}
+    second = AlertMachine([WEAR])
+    second.load("pump", *dumped)
+    after = [alert for offset, prediction in enumerate(predictions) for alert in second.take(prediction, offset)]
+    assert before + after == judge_all([WEAR], predictions)
+    assert second.dump("stranger") is None
+
+
+def test_a_rule_that_is_gone_takes_its_memory_with_it() -> None:
     machine = AlertMachine([WEAR])
-    first, again = (machine.judge(prediction) for prediction in in_order([10, 10]))
-    assert len(first) == 1
-    assert again == []
-    machine.forget("pump")
-    assert not machine.remembers("pump")
-    assert machine.judge(in_order([10])[0]) == first
+    for offset, prediction in enumerate(in_order([10, 10])):
+        machine.take(prediction, offset)
+    dumped = machine.dump("pump")
+    assert dumped is not None
+    other = AlertMachine([replace(WEAR, name="other")])
+    other.load("pump", *dumped)
+    assert [alert.rule for alert in other.take(in_order([10, 10, 10])[2], 2)] == ["other"]
 
 
 # --- properties
@@ -234,7 +249,8 @@ def histories(draw: st.DrawFn, device: str = "pump") -> list[Prediction]:
         offsets = draw(st.lists(st.integers(0, 500), min_size=1, max_size=10))
         places: list[Place] = []
         for number, offset in enumerate(offsets):
-            start, end = start + draw(st.integers(0, 100)), end + draw(st.integers(0, 100))
+            start = start + draw(st.integers(0, 100))
+            end = max(start, end + draw(st.integers(0, 100)))
             place = Place(f"{device}-{episode}-{number}", start, end, first_offset + offset, sequence=1)
             if draw(st.booleans()):
                 predictions.append(draw(scored(msgspec.structs.replace(place, early=True), device)))

@@ -64,7 +64,7 @@ def windows_of(policy: WindowPolicy, batches: list[Batch]) -> list[Window]:
     windows, now = [], 1_000
     for offset, batch in enumerate(batches):
         now += batch.wait_ms
-        windower.arrive(now, False)
+        windower.arrive(now, False, offset)
         for behind_ms in batch.behind_ms:
             windower.take("pump", now - behind_ms, struct.pack("<f", float(behind_ms % 3)), offset, now)
         windows += windower.collect()

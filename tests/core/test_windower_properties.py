@@ -68,7 +68,7 @@ def run(policy: WindowPolicy, stream: list[Arrived], drain: bool = False) -> Res
     windows, refused, now = [], 0, 1_000
     for offset, reading in enumerate(stream):
         now += reading.wait_ms
-        windower.arrive(now, False)
+        windower.arrive(now, False, offset)
         row = struct.pack("<f", reading.value)
         refused += isinstance(windower.take(reading.device, now - reading.behind_ms, row, offset, now), Rejection)
         windows += windower.collect()
@@ -146,7 +146,7 @@ def test_a_device_alone_with_the_arrivals_of_all_gives_the_same_windows(policy: 
     alone, now = [], 1_000
     for offset, reading in enumerate(stream):
         now += reading.wait_ms
-        windower.arrive(now, False)
+        windower.arrive(now, False, offset)
         if reading.device == "p":
             windower.take("p", now - reading.behind_ms, struct.pack("<f", reading.value), offset, now)
         alone += windower.collect()
@@ -156,7 +156,7 @@ def test_a_device_alone_with_the_arrivals_of_all_gives_the_same_windows(policy: 
 def test_a_device_that_is_gone_leaves_nothing() -> None:
     policy = WindowPolicy(Session(10), 0, 20, 5, Overflow.SPLIT, Keep.LAST)
     result = run(policy, [Arrived(device, 1, 0, 1.0) for device in "abcdefgh"])
-    result.windower.arrive(10_000, False)
+    result.windower.arrive(10_000, False, 99)
     assert result.windower.live_devices == 0
     assert result.windower.open_steps == 0
 

@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "convolution": (
         lambda: sequential(layers.Masking(), layers.Conv1D(4, 3, padding="same", name="smooth"), layers.LSTM(4)),
-        r"its layer smooth \(Conv1D\) drops the mask",
+        r"when a window is padded from 1 to 2 steps: its layer smooth \(Conv1D\) drops the mask",
     ),
     "nested convolution": (
         lambda: sequential(layers.Masking(), keras.Sequential([layers.Conv1D(4, 1, name="inner")]), layers.LSTM(4)),

@@ -9,21 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.brokers.protocol import Assignment, Message, Position, Record
-from pipeline.core.alerting import AlertMachine, AlertRule
+from pipeline.brokers.protocol import Message, Record
+from pipeline.core.alerting import AlertRule
 from pipeline.records import Alert, AlertState, CloseReason, ModelIdentity, Prediction, PredictionTimes, Source, WindowSummary
-from pipeline.stages.alert import AlertStage
+from pipeline.stages.alert import AlertStage, AlertTopics
+from pipeline.stages.protocol import Handover
 from pipeline.wire.alerts import decode_alert
 from pipeline.wire.predictions import encode_prediction
 
+TOPICS = AlertTopics("predictions", "alerts", "rejected")
 WEAR = AlertRule("wear", "rul", below=20, needed=2, of=3)
 NOW = 1_767_225_600_000
 
 
 def alert_stage(*rules: AlertRule, partitions: Sequence[int] = (0,)) -> AlertStage:
-    stage = AlertStage("predictions", "alerts", "rejected", AlertMachine(rules or (WEAR,)))
+    stage = AlertStage(TOPICS, rules or (WEAR,))
     for partition in partitions:
-        stage.assign(Assignment(partition, None))
+        stage.assign(Handover(partition, 0, writer="first"))
     return stage
 
 
@@ -103,31 +105,29 @@ def test_a_record_without_key_and_value_is_passed_over() -> None:
     stage = alert_stage()
     assert stage.step([record(0, None, None), record(1, b"", None)], NOW) == []
     assert stage.counts()["ignored"] == 2
-    assert stage.checkpoint(0) == Position(0, 2)
+    assert stage.checkpoint(0).position.offset == 2
 
 
-def test_a_position_may_be_committed_only_while_nothing_is_remembered() -> None:
+def test_a_checkpoint_saves_the_devices_that_have_changed_and_the_next_owner_goes_on_from_it() -> None:
     stage = alert_stage()
-    assert stage.checkpoint(0) is None
-    stage.step([record(0, b"pump", b"{}")], NOW)
-    assert stage.checkpoint(0) == Position(0, 1)
-    stage.step(records_of(worn_out())[1:2], NOW)
-    assert stage.checkpoint(0) is None
+    pump = records_of(worn_out())
+    first = stage.step(pump[:2], NOW)
+    checkpoint = stage.checkpoint(0)
+    assert checkpoint.position.offset == 2
+    assert len(checkpoint.writes) == 1
+    assert stage.checkpoint(0).writes == [], "nothing has changed since"
+    state = [Record("state", 0, 0, NOW, write.key, write.value) for write in checkpoint.writes]
+    heir = AlertStage(TOPICS, (WEAR,))
+    heir.assign(Handover(0, 2, checkpoint.position, state, "second"))
+    assert [*first, *heir.step(pump[2:], NOW)] == alert_stage().step(pump, NOW)
 
 
-def test_without_a_rule_every_position_may_be_committed() -> None:
-    stage = AlertStage("predictions", "alerts", "rejected", AlertMachine(()))
-    stage.assign(Assignment(0, Position(0, 7)))
-    assert stage.checkpoint(0) == Position(0, 7)
+def test_without_a_rule_nothing_is_saved() -> None:
+    stage = AlertStage(TOPICS, ())
+    stage.assign(Handover(0, 7, writer="first"))
     stage.step([record(7, b"pump", encode_prediction(prediction_of("pump", 0, 1)))], NOW)
-    assert stage.checkpoint(0) == Position(0, 8)
-
-
-def test_memory_of_one_partition_does_not_keep_another_from_being_committed() -> None:
-    stage = alert_stage(partitions=(0, 1))
-    stage.step([*records_of(worn_out()), record(0, b"fan", b"{}", partition=1)], NOW)
-    assert stage.checkpoint(0) is None
-    assert stage.checkpoint(1) == Position(1, 1)
+    assert stage.checkpoint(0).position.offset == 8
+    assert stage.checkpoint(0).writes == []
 
 
 def test_a_partition_that_comes_back_is_read_from_the_start_and_gives_the_same_alerts() -> None:
@@ -135,16 +135,9 @@ def test_a_partition_that_comes_back_is_read_from_the_start_and_gives_the_same_a
     pump, fan = records_of(worn_out("pump")), records_of(worn_out("fan"), partition=1)
     first = stage.step([*pump, *fan[:3]], NOW)
     stage.revoke(0)
-    stage.assign(Assignment(0, None))
+    stage.assign(Handover(0, 0, writer="second"))
     assert stage.step(pump, NOW) == first[:2]
     assert [alert.state for alert in alerts_in(stage.step(fan[3:], NOW))] == [AlertState.CLEARED]
-
-
-def test_a_partition_assigned_anew_forgets_what_it_knew_without_being_revoked() -> None:
-    stage = alert_stage()
-    first = stage.step(records_of(worn_out()), NOW)
-    stage.assign(Assignment(0, None))
-    assert stage.step(records_of(worn_out()), NOW) == first
 
 
 def test_an_open_episode_is_not_closed_by_draining_and_asks_for_no_tick() -> None:

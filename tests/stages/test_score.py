@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline.brokers.protocol import Assignment, Message, Position, Record
+from pipeline.brokers.protocol import Message, Position, Record
 from pipeline.records import Prediction, Window
 from pipeline.scoring.bundle import write_bundle
 from pipeline.scoring.contract import MODEL_FILE, ContractSensor
 from pipeline.scoring.load import open_scorer
 from pipeline.scoring.scorer import Scorer
+from pipeline.stages.protocol import Checkpoint, Handover
 from pipeline.stages.score import ScoreStage, ScoreTopics
 from pipeline.wire.predictions import decode_prediction
 from pipeline.wire.windows import encode_window
@@ -38,8 +39,8 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
 @pytest.fixture
 def stage(scorer: Scorer) -> ScoreStage:
     stage = ScoreStage(ScoreTopics("windows", "predictions", "rejected"), scorer, POLICY, SENSORS)
-    stage.assign(Assignment(0, None))
-    stage.assign(Assignment(1, Position(1, 40)))
+    stage.assign(Handover(0, 0))
+    stage.assign(Handover(1, 40))
     return stage
 
 
@@ -142,19 +143,17 @@ def test_a_window_that_cannot_be_scored_is_rejected_and_its_neighbours_are_score
 def test_a_record_without_a_value_is_ignored_and_counted(stage: ScoreStage) -> None:
     assert stage.step([record(None, 5)], NOW_MS) == []
     assert stage.counts()["ignored"] == 1
-    assert stage.checkpoint(0) == Position(0, 6)
+    assert stage.checkpoint(0).position == Position(0, 6)
 
 
 def test_the_position_is_the_next_offset_of_each_partition(stage: ScoreStage) -> None:
-    assert stage.checkpoint(0) is None
-    assert stage.checkpoint(1) == Position(1, 40)
+    assert stage.checkpoint(0) == Checkpoint(Position(0, 0))
+    assert stage.checkpoint(1) == Checkpoint(Position(1, 40))
 
     stage.step([record(window(), 7, partition=0), record(b"bad", 40, partition=1), record(window(), 41, partition=1)], NOW_MS)
 
-    assert stage.checkpoint(0) == Position(0, 8)
-    assert stage.checkpoint(1) == Position(1, 42)
-    stage.revoke(1)
-    assert stage.checkpoint(1) is None
+    assert stage.checkpoint(0) == Checkpoint(Position(0, 8))
+    assert stage.checkpoint(1) == Checkpoint(Position(1, 42))
 
 
 def test_it_never_waits_for_time_and_has_nothing_to_drain(stage: ScoreStage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from uuid import uuid4
 from pipeline.brokers.protocol import Assignment, Broker, Consumer, Message, Poll, Record, TopicSettings
 from pipeline.clock import ManualClock
 
-PATIENCE_POLLS = 30  # of a second each: only a broker that does not do what it must needs them all
+PATIENCE_POLLS = 20  # of a second each: only a broker that does not do what it must needs them all
 _numbers = count()
 
 
@@ -81,6 +82,19 @@ def read(consumer: Consumer, number: int) -> list[Record]:
 def join(consumer: Consumer, partitions: int = 1) -> list[Assignment]:
     """Polls until so many partitions are assigned; for topics without records, or whose records do not matter yet."""
     return assigned_by(polls_until(consumer, lambda polls: len(assigned_by(polls)) >= partitions))
+
+
+def woken_by(event: Callable[[], object], consumer: Consumer) -> Poll:
+    """What a waiting poll gives when the event happens. It has minutes to wait, and must not wait for them to be over."""
+    polls: list[Poll] = []
+    waiting = threading.Thread(target=lambda: polls.append(consumer.poll(120.0)), daemon=True)
+    happening = threading.Timer(0.1, event)
+    waiting.start()
+    happening.start()
+    happening.join()
+    waiting.join(60.0)
+    assert polls, "the poll sleeps on"
+    return polls[0]
 
 
 def is_empty(poll: Poll) -> bool:

@@ -59,6 +59,7 @@ class Secured:
             "sasl.enabled.mechanisms": "SCRAM-SHA-256",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(self.keystore),
+            "listener.name.secured.scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
         }
 
     def users(self) -> list[str]:
@@ -76,8 +77,8 @@ class KafkaServer:
     def __init__(self, folder: Path, secured: Secured | None = None) -> None:
         self._folder = folder
         self._secured = secured
-        self._log: deque[str] = deque(maxlen=300)
-        self._started = threading.Event()
+        self._log: deque[str] = deque(maxlen=1000)
+        self._ready_or_ended = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         ports = _free_ports(3)
         self.address = f"127.0.0.1:{ports[0]}"
@@ -99,8 +100,8 @@ class KafkaServer:
             start_new_session=True,
         )
         threading.Thread(target=self._read_log, args=(self._process,), daemon=True).start()
-        if not self._started.wait(_START_LIMIT_S) or self._process.poll() is not None:
-            raise RuntimeError(f"Kafka did not start:\n{self.log()}")
+        if not self._ready_or_ended.wait(_START_LIMIT_S) or not any(_STARTED in line for line in self._log):
+            raise RuntimeError(f"Kafka did not start:\n{self._complaints()}")
         host, port = self.address.split(":")
         socket.create_connection((host, int(port)), timeout=10).close()
 
@@ -118,9 +119,10 @@ class KafkaServer:
         if self._process is not None:
             self._process.wait()
 
-    def log(self) -> str:
-        """The last lines the broker wrote."""
-        return "".join(self._log)
+    def _complaints(self) -> str:
+        """What the broker says is wrong, and the last lines it wrote."""
+        lines = list(self._log)
+        return "".join([line for line in lines if " ERROR " in line or "Exception" in line] + lines[-20:])
 
     def _settings(self) -> dict[str, str]:
         listeners = {"PLAINTEXT": self.address}
@@ -148,8 +150,8 @@ class KafkaServer:
         for line in process.stdout or ():
             self._log.append(line)
             if _STARTED in line:
-                self._started.set()
-        self._started.set()  # it has ended: nobody need wait any longer
+                self._ready_or_ended.set()
+        self._ready_or_ended.set()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:

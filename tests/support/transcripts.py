@@ -21,8 +21,9 @@ from typing import Any
 
 import yaml
 
-from pipeline.brokers.protocol import Assignment, Headers, Message, Record
+from pipeline.brokers.protocol import Headers, Message, Record
 from pipeline.config.window import WindowSettings
+from pipeline.stages.protocol import Handover
 from pipeline.stages.window import WindowStage
 from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.headers import arrival_header, header
@@ -66,7 +67,7 @@ def load_transcripts(folder: Path) -> list[Transcript]:
 def window_stage(window: dict[str, Any], sensors: Sequence[str]) -> WindowStage:
     """A window stage with partition 0 assigned."""
     stage = WindowStage(TOPICS, WindowSettings(**window).policy(), ReadingDecoder(sensors), 1000)
-    stage.assign(Assignment(0, None))
+    stage.assign(Handover(0, 0, writer="first"))
     return stage
 
 

@@ -1,7 +1,6 @@
 """Topics and offsets, asked of the broker each time: nothing here is remembered.
 
-The first client of a process is made here, with the library's own logs captured, because only they say why a password
-is refused.
+The first client of a process is made here, with the library's own logs captured, because only they say why it cannot be.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, OffsetSpec, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from pipeline.brokers.admission import missing_topic
 from pipeline.brokers.kafka.faults import describe, translating
@@ -23,29 +22,33 @@ from pipeline.brokers.protocol import TopicSettings
 from pipeline.clock import Clock
 from pipeline.errors import BrokerUnreachable, Transient
 
-# A refused password fails the first, short attempt with a reason in the logs; a slow broker passes the second.
-_ATTEMPTS_MS = (1_500, 7_000)
+_BOOTSTRAP_MS = 8_000
 _USABLE_TIMEOUT_S = 15.0
-_SETTLE_S = 0.05
 _CONFIGS = ("retention.ms", "cleanup.policy", "message.timestamp.type", "max.message.bytes")
 # A restart reads the whole state topic of a partition: small segments are compacted soon, and without a lag.
 _COMPACTION = {"min.compaction.lag.ms": "0", "segment.ms": "600000", "segment.bytes": "67108864"}
 
 
 def open_admin(bootstrap: tuple[str, ...], options: KafkaOptions, context: ssl.SSLContext | None) -> Any:
-    """A connected admin client; to be closed by the caller. Raises `BrokerUnreachable` with the reason from the logs."""
-    reasons: list[str] = []
-    for attempt_ms in _ATTEMPTS_MS:
-        with _captured_logs() as lines:
-            try:
-                return KafkaAdminClient(**client_settings(bootstrap, options, context) | {"bootstrap_timeout_ms": attempt_ms})
-            except (KafkaError, OSError) as error:
-                reasons = [line for line in lines if "Sasl" in line or "SASL" in line] or lines or [describe(error)]
-                refused = any("Sasl" in line for line in reasons)
-        if refused:
-            user = f"sasl_mechanism {options.sasl_mechanism}, sasl_username {options.sasl_username!r}"
-            raise BrokerUnreachable(f"{', '.join(bootstrap)}: the broker refuses the login ({user}): {reasons[-1]}")
-    raise BrokerUnreachable(f"{', '.join(bootstrap)}: no Kafka client can be opened: {reasons[-1]}")
+    """A connected admin client; to be closed by the caller. Raises `BrokerUnreachable` with the reason from the logs.
+
+    Bootstrapping asks the addresses of the configuration; everything after it the addresses that the brokers advertise.
+    """
+    settings = client_settings(bootstrap, options, context) | {"bootstrap_timeout_ms": _BOOTSTRAP_MS}
+    with _captured_logs() as lines:
+        try:
+            client = KafkaAdminClient(**settings)
+        except (KafkaError, OSError) as error:
+            reason = lines[-1] if lines else describe(error)
+            raise BrokerUnreachable(f"{', '.join(bootstrap)}: no Kafka client can be opened: {reason}") from error
+        try:
+            client.describe_cluster()
+        except (KafkaError, OSError) as error:
+            client.close()
+            reason = lines[-1] if lines else describe(error)
+            message = "answers, but the address that it gives to clients (advertised.listeners) cannot be used"
+            raise BrokerUnreachable(f"{', '.join(bootstrap)}: {message}: {reason}") from error
+    return client
 
 
 class Topics:

@@ -51,7 +51,8 @@ class GroupMember:
         client.partitions_for_topic(topic)
 
     def poll(self, timeout_s: float) -> Poll:
-        self._require_open()
+        if self.closed:
+            raise ValueError("this consumer is closed")
         deadline_s = self._clock.monotonic_s() + timeout_s
         while True:
             if not self._rebalances.waiting and not self._fetched:
@@ -76,9 +77,9 @@ class GroupMember:
 
     def commit(self, positions: Sequence[Position]) -> None:
         """Commits what is still this member's, then raises `LostPartitions` where something is not."""
-        self._require_open()
         check_positions(positions)
-        self._join_to_the_end()
+        if not self.closed:
+            self._join_to_the_end()
         kept = self._held - self._rebalances.taken
         self._store([position for position in positions if position.partition in kept])
         lost = sorted(position.partition for position in positions if position.partition not in kept)
@@ -88,6 +89,7 @@ class GroupMember:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
+            self._held = frozenset()
             self._client.close(autocommit=False, timeout_ms=CALL_TIMEOUT_MS)
 
     def _pump(self, slice_ms: int) -> None:
@@ -174,10 +176,6 @@ class GroupMember:
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise ValueError("this consumer is closed")
 
     def _require_held(self, partition: int) -> None:
         if partition not in self._held:

@@ -1,23 +1,21 @@
-"""Says why a broker cannot be used, before any client is made: address, TLS, protocol, in this order.
+"""Says why a broker cannot be used, before any client is made: address, TLS, protocol, password, in this order.
 
 kafka-python answers each of these with "unable to bootstrap" after its whole timeout; the reason is at most in its logs.
-So the ways in are walked by hand: a TCP connection, a TLS handshake, one Kafka request. Only the password needs the
-library (`pipeline.brokers.kafka.admin`).
+So the way in is walked by hand, and each step that fails has a sentence that says what is wrong and what to change.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.brokers.kafka.handshake import LoginRefused, NoKafka, greet, log_in
 from pipeline.brokers.kafka.settings import KafkaOptions
 from pipeline.errors import BrokerUnreachable, ConfigurationError
 
 BUDGET_S = 5.0  # for all addresses together, each step
-_API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)  # length, ApiVersions, version 0, correlation id 1, no client id
 _TLS_ALERT = b"\x15\x03"
 _HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH
 
@@ -50,10 +48,10 @@ def _try(address: str, options: KafkaOptions, context: ssl.SSLContext | None, li
     host, port = host_and_port(address)
     with _connected(address, host, port, limit_s) as plain:
         if context is None:
-            _ask(plain, address, options)
+            _speak(plain, address, host, options)
             return
         with _encrypted(plain, address, host, context, options) as encrypted:
-            _ask(encrypted, address, options)
+            _speak(encrypted, address, host, options)
 
 
 @contextmanager
@@ -82,38 +80,42 @@ def _encrypted(plain: socket.socket, address: str, host: str, context: ssl.SSLCo
             why = f"{error.verify_message}; ssl_cafile must hold the certificate of the authority that signed the broker's"
         raise BrokerUnreachable(f"{address}: the broker's certificate is not accepted: {why}") from error
     except ssl.SSLEOFError as error:
-        raise BrokerUnreachable(_no_tls(address, options)) from error
+        raise BrokerUnreachable(_not_spoken(address, options)) from error
     except ssl.SSLError as error:
         if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
-            raise BrokerUnreachable(_no_tls(address, options)) from error
+            raise BrokerUnreachable(_not_spoken(address, options)) from error
         raise BrokerUnreachable(f"{address}: the TLS handshake failed: {error.reason or error}") from error
     except OSError as error:  # reset, or no answer
-        raise BrokerUnreachable(_no_tls(address, options)) from error
+        raise BrokerUnreachable(_not_spoken(address, options)) from error
 
 
-def _no_tls(address: str, options: KafkaOptions) -> str:
-    plain = options.security_protocol.replace("SASL_SSL", "SASL_PLAINTEXT").replace("SSL", "PLAINTEXT")
-    other = plain if options.uses_sasl else "PLAINTEXT"
-    return f"{address}: no TLS is spoken there; security_protocol = {options.security_protocol} needs it ({other} does not)"
+def _not_spoken(address: str, options: KafkaOptions) -> str:
+    """The sentence for TLS where there is none."""
+    without = "SASL_PLAINTEXT" if options.uses_sasl else "PLAINTEXT"
+    return f"{address}: no TLS is spoken there; security_protocol = {options.security_protocol} needs it ({without} does not)"
 
 
-def _ask(connection: socket.socket, address: str, options: KafkaOptions) -> None:
-    """Sends one request that any Kafka answers before it asks who is there, and looks at the first bytes of the answer."""
+def _speak(connection: socket.socket, address: str, host: str, options: KafkaOptions) -> None:
     try:
-        connection.sendall(_API_VERSIONS)
-        answer = connection.recv(8)
+        greet(connection)
+        if options.uses_sasl:
+            log_in(connection, host, options)
+    except LoginRefused as refused:
+        user = f"sasl_mechanism {options.sasl_mechanism}, sasl_username {options.sasl_username!r}"
+        raise BrokerUnreachable(f"{address}: the broker refuses the login ({user}): {refused}") from refused
     except TimeoutError as error:
-        raise BrokerUnreachable(f"{address}: accepts connections but does not answer; the broker hangs or is no Kafka") from error
+        raise BrokerUnreachable(f"{address}: accepts connections but does not answer; the broker hangs, or is no Kafka") from error
     except ssl.SSLError as error:
-        raise BrokerUnreachable(
-            f"{address}: the broker refuses this client: {error.reason or error}; it may want ssl_certfile and ssl_keyfile"
-        ) from error
-    except OSError:
-        answer = b""
+        why = f"{error.reason or error}; it may want ssl_certfile and ssl_keyfile"
+        raise BrokerUnreachable(f"{address}: the broker refuses this client: {why}") from error
+    except (NoKafka, OSError) as error:
+        raise BrokerUnreachable(f"{address}: {_hung_up(options, error)}") from error
+
+
+def _hung_up(options: KafkaOptions, error: Exception) -> str:
+    """A port with TLS hangs up on plain text, or answers it with an alert."""
+    answer = error.answer if isinstance(error, NoKafka) else b""
     if not options.uses_tls and (not answer or answer.startswith(_TLS_ALERT)):
         with_tls = "SASL_SSL" if options.uses_sasl else "SSL"
-        raise BrokerUnreachable(
-            f"{address}: hangs up on plain text; the port may want TLS (security_protocol = {with_tls}), or is no Kafka"
-        )
-    if len(answer) < 8 or struct.unpack(">i", answer[4:])[0] != 1:
-        raise BrokerUnreachable(f"{address}: what answers there is no Kafka")
+        return f"hangs up on plain text; the port may want TLS (security_protocol = {with_tls}), or is no Kafka"
+    return "hangs up; it is no Kafka" if not answer else "what answers there is no Kafka"

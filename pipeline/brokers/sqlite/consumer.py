@@ -32,7 +32,7 @@ class SqliteConsumer:
         self._topic = topic
         self._group = group
         self._max_records = max_records
-        self._locks = PartitionLocks(database.locks, group, topic.settings.name) if group is not None else None
+        self._locks = PartitionLocks(database.locks, group, topic.id) if group is not None else None
         self._wanted = set(range(topic.settings.partitions))
         self._cursors = Cursors()
         self._told_waiting = False

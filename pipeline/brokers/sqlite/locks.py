@@ -29,9 +29,9 @@ def exclusive(path: Path) -> Iterator[None]:
 class PartitionLocks:
     """The partitions of a topic that one member of a group holds against all others, in this process or another."""
 
-    def __init__(self, folder: Path, group: str, topic: str) -> None:
+    def __init__(self, folder: Path, group: str, topic_id: int) -> None:
         self._folder = folder
-        self._member_of = f"{group}\0{topic}"
+        self._member_of = f"{topic_id}\0{group}"
         self._held: dict[int, int] = {}
 
     def acquire(self, partition: int) -> bool:
@@ -52,7 +52,7 @@ class PartitionLocks:
             os.close(descriptor)
 
     def _file(self, partition: int) -> Path:
-        """Group and topic names may hold what a file name may not, and be longer."""
+        """A group's name may hold what a file name may not, and be longer."""
         digest = hashlib.blake2b(f"{self._member_of}\0{partition}".encode(), digest_size=16).hexdigest()
         return self._folder / f"{digest}.lock"
 

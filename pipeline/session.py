@@ -1,0 +1,177 @@
+"""One life of a stage's clients: poll, step, publish, wait for the acknowledgements, save state, commit.
+
+A session can be driven by hand, a turn at a time, with a manual clock. No committed offset ever passes an output that the
+log has not acknowledged, and no state that is not saved.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+import msgspec
+
+from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Record
+from pipeline.brokers.reading import read_now
+from pipeline.clock import Clock
+from pipeline.core.keyed_state import Write
+from pipeline.stages.protocol import Handover, Stage
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+
+
+class SessionOptions(msgspec.Struct, frozen=True):
+    """How a stage reads and commits."""
+
+    group: str
+    checkpoint_interval_ms: int = 5_000
+    max_records: int = 2000
+
+    def state_topic(self, source: str) -> str:
+        """The compacted topic of the group's state about the partitions of `source`."""
+        return f"{self.group}.{source}.state"
+
+
+class Session:
+    """One life of a stage's clients. Raises `Transient` when that life is over."""
+
+    def __init__(self, broker: Broker, stage: Stage, options: SessionOptions, clock: Clock) -> None:
+        self._broker = broker
+        self._stage = stage
+        self._clock = clock
+        self._state_topic = options.state_topic(stage.source)
+        self._pace = Pace(options.checkpoint_interval_ms / 1000, clock)
+        self._publisher = broker.publisher()
+        self._consumer = broker.consumer(stage.source, options.group, options.max_records)
+        self._heard_s: dict[int, float] = {}  # by assigned partition: when a record last came, or a tick was sent
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """The partitions that are assigned now."""
+        return tuple(self._heard_s)
+
+    def turn(self, timeout_s: float = POLL_S) -> bool:
+        """One turn; waits at most `timeout_s` for input. Returns whether there was any.
+
+        Checkpoints come by time, but on an atomic broker with every output: there outputs, state and position are one
+        transaction, and an output is seen when it ends.
+        """
+        poll = self._consumer.poll(timeout_s)
+        self._rebalance(poll)
+        published = self._step(poll) if poll.records else 0
+        self._tick()
+        if self._pace.is_due() or (self._broker.atomic and published):
+            self.checkpoint()
+        return bool(poll.records)
+
+    def checkpoint(self) -> None:
+        """Outputs acknowledged, then state acknowledged, then the positions committed: a crash between any two is harmless."""
+        self._pace.begin()
+        checkpoints = [self._stage.checkpoint(partition) for partition in self._heard_s]
+        with self._broker.transaction():
+            self._publisher.flush()
+            for checkpoint in checkpoints:
+                self._write(checkpoint.position.partition, checkpoint.writes)
+            self._publisher.flush()
+            if checkpoints:
+                self._consumer.commit([checkpoint.position for checkpoint in checkpoints])
+        for partition in self._heard_s:
+            self._write(partition, self._stage.committed(partition))
+        self._pace.end()
+
+    def drain(self) -> None:
+        """Closes what is open in the assigned partitions, and commits."""
+        for partition in self._heard_s:
+            for message in self._stage.drain(partition, self._clock.now_ms()):
+                self._publisher.send(message)
+        self.checkpoint()
+
+    def reached(self, ends: Mapping[int, int]) -> bool:
+        """Every assigned partition (there is one) has been read up to its offset in `ends`."""
+        return bool(self._heard_s) and all(self._consumer.position(p) >= ends.get(p, 0) for p in self._heard_s)
+
+    def close(self) -> None:
+        """Leaves the group; what was not committed is read again by whoever comes next."""
+        for partition in self._heard_s:
+            self._stage.revoke(partition)
+        self._heard_s = {}
+        self._consumer.close()
+        self._publisher.close()
+
+    def _rebalance(self, poll: Poll) -> None:
+        for partition in poll.revoked:
+            if self._heard_s.pop(partition, None) is not None:
+                self._stage.revoke(partition)
+                log.info("%s: partition %d revoked", self._stage.name, partition)
+        if poll.assigned:
+            self._begin(poll.assigned)
+
+    def _begin(self, assigned: Sequence[Assignment]) -> None:
+        """Restores what the partitions' last owners left. A partition that nobody has begun is begun at once by a commit that
+        names its writer: a state without a commit could not be told from one whose commit was lost."""
+        places = {assignment.partition for assignment in assigned}
+        starts = self._broker.start_offsets(self._stage.source)
+        state: dict[int, list[Record]] = {partition: [] for partition in places}
+        if self._stage.keeps_state:
+            for record in read_now(self._broker, self._state_topic, places):
+                state[record.partition].append(record)
+        for partition, committed in [(assignment.partition, assignment.committed) for assignment in assigned]:
+            offset = starts[partition] if committed is None else committed.offset
+            self._stage.assign(Handover(partition, offset, committed, state[partition], uuid4().hex, len(starts)))
+            self._heard_s[partition] = self._clock.monotonic_s()
+            log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, len(state[partition]))
+        if any(assignment.committed is None for assignment in assigned):
+            self.checkpoint()
+
+    def _write(self, partition: int, writes: Sequence[Write]) -> None:
+        for write in writes:
+            self._publisher.send(Message(self._state_topic, write.key, write.value, (), partition))
+
+    def _step(self, poll: Poll) -> int:
+        now_s = self._clock.monotonic_s()
+        for record in poll.records:
+            self._heard_s[record.partition] = now_s
+        messages = self._stage.step(poll.records, self._clock.now_ms())
+        for message in messages:
+            self._publisher.send(message)
+        return len(messages)
+
+    def _tick(self) -> None:
+        """Asks the log for the time in partitions that have been read to the end and are silent, where something waits for it."""
+        interval_ms = self._stage.tick_interval_ms
+        if interval_ms is None:
+            return
+        now_s = self._clock.monotonic_s()
+        silent = [p for p, heard_s in self._heard_s.items() if now_s - heard_s >= interval_ms / 1000]
+        ticks = {p: message for p in silent if (message := self._stage.tick(p)) is not None}
+        if not ticks:
+            return
+        ends = self._broker.end_offsets(self._stage.source)
+        for partition, message in ticks.items():
+            if self._consumer.position(partition) >= ends[partition]:
+                self._publisher.send(message)
+                self._heard_s[partition] = now_s
+        self._publisher.flush()
+
+
+class Pace:
+    """When the next checkpoint is due: after the interval, but never so soon that checkpoints take more than a tenth of the time."""
+
+    def __init__(self, interval_s: float, clock: Clock) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._began_s = 0.0
+        self._due_s = clock.monotonic_s() + interval_s
+
+    def is_due(self) -> bool:
+        return self._clock.monotonic_s() >= self._due_s
+
+    def begin(self) -> None:
+        self._began_s = self._clock.monotonic_s()
+
+    def end(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._due_s = now_s + max(self._interval_s, 9 * (now_s - self._began_s))

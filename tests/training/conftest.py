@@ -1,0 +1,32 @@
+"""Fixtures of the training tests: a small simulated fleet, its windows and its labels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.policy import WindowPolicy
+from tests.support.windows import session_policy
+from tests.training.fleet import Fleet, record_small_fleet
+
+
+@pytest.fixture(scope="session")
+def policy() -> WindowPolicy:
+    """Sessions as the simulator's machines work, at most 40 steps long."""
+    return session_policy(max_length=40)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    return record_small_fleet(tmp_path_factory.mktemp("fleet"))
+
+
+@pytest.fixture
+def cmapss_folder() -> Path:
+    root = Path(__file__).parents[2]
+    folder = Path(os.environ.get("SENSORLINE_DATA", root.parent / "shared" / "data")) / "cmapss"
+    if not folder.is_dir():
+        pytest.skip(f"no C-MAPSS files in {folder}: set SENSORLINE_DATA to the folder of data sets")
+    return folder
