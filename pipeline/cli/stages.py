@@ -5,25 +5,22 @@ Each gets ready in the order in which exit codes are checked: configuration, mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from consumers.launch import TOPICS_OF, Launch, build_stages, require_topics, run_stages
 from pipeline.brokers.protocol import Broker
 from pipeline.brokers.url import MemoryUrl, parse_url
-from pipeline.cli.assemble import TOPICS_OF, build_stage
 from pipeline.cli.context import configuration, connected, connector
 from pipeline.cli.output import write_line
 from pipeline.cli.producing import replay_file
 from pipeline.cli.tail import follow
-from pipeline.clock import SystemClock
 from pipeline.config import Configuration, Settings
-from pipeline.errors import ConfigurationError, MissingTopic
-from pipeline.process import run_all, stop_on_signals
-from pipeline.runner import Finish, Runner
-from pipeline.session import SessionOptions
+from pipeline.errors import ConfigurationError
+from pipeline.process import stop_on_signals
+from pipeline.runner import Finish
 from pipeline.wire.lines import json_line
 from producers.replay import ReplayPolicy
 
@@ -35,19 +32,19 @@ AnyWindows = Annotated[bool, typer.Option("--any-windows", help="Score although 
 
 def window(context: typer.Context, group: Group = None, drain: Drain = False, until_end: UntilEnd = False) -> None:
     """Cut the readings of each device into windows, until interrupted."""
-    _run(configuration(context), ("window",), Launch(group, _finish(drain, until_end)))
+    _run(configuration(context), Launch(("window",), group, _finish(drain, until_end)))
 
 
 def score(
     context: typer.Context, group: Group = None, drain: Drain = False, until_end: UntilEnd = False, any_windows: AnyWindows = False
 ) -> None:
     """Score windows with the configured model, until interrupted."""
-    _run(configuration(context), ("score",), Launch(group, _finish(drain, until_end), any_windows))
+    _run(configuration(context), Launch(("score",), group, _finish(drain, until_end), any_windows))
 
 
 def alert(context: typer.Context, group: Group = None, drain: Drain = False, until_end: UntilEnd = False) -> None:
     """Raise and clear alerts by the configured rules, until interrupted."""
-    _run(configuration(context), ("alert",), Launch(group, _finish(drain, until_end)))
+    _run(configuration(context), Launch(("alert",), group, _finish(drain, until_end)))
 
 
 def run(  # noqa: PLR0913 - the options are the parameters
@@ -69,49 +66,24 @@ def run(  # noqa: PLR0913 - the options are the parameters
     if in_memory and replay is None:
         raise ConfigurationError("broker.url = memory://: holds no readings but those of --replay FILE")
     finish = _finish(drain or (in_memory and not until_end), until_end)
-    _run(chosen, _in_order(names or list(TOPICS_OF)), Launch(group, finish, any_windows, replay, in_memory))
+    _run(chosen, Launch(tuple(names or TOPICS_OF), group, finish, any_windows), replay, in_memory)
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How the stages of one process are run; `in_memory`: nobody else sees the log."""
-
-    group: str | None
-    finish: Finish
-    any_windows: bool = False
-    replay: str | None = None
-    in_memory: bool = False
-
-
-def _run(chosen: Configuration, names: Sequence[str], launch: Launch) -> None:
+def _run(chosen: Configuration, launch: Launch, replay: str | None = None, in_memory: bool = False) -> None:
+    """`in_memory`: nobody else sees the log, so its topics are made here and its results are printed."""
     settings = chosen.settings
-    stages = [build_stage(name, settings, launch.any_windows) for name in names]
+    stages = build_stages(settings, launch)
     connect = connector(chosen)
     with connected(connect) as broker:
-        if launch.in_memory:
-            for topic in settings.topics.all():
-                broker.create_topic(topic)
-        _require_topics(broker, settings, names)
-        for stage in stages:
-            if stage.keeps_state:
-                broker.create_topic(settings.state_topic(launch.group or settings.group(stage.name), stage.source))
-    runners = [
-        Runner(connect, stage, SessionOptions(launch.group or settings.group(stage.name)), SystemClock(), launch.finish) for stage in stages
-    ]
+        for topic in settings.topics.all() if in_memory else ():
+            broker.create_topic(topic)
+        require_topics(broker, settings, launch, stages)
     with stop_on_signals() as stop:
-        if launch.replay is not None:
-            replay_file(chosen, connect, launch.replay, ReplayPolicy(settings.window.idle_timeout_ms, speed=None), stop)
-        run_all(runners, stop)
-    if launch.in_memory:
+        if replay is not None:
+            replay_file(chosen, connect, replay, ReplayPolicy(settings.window.idle_timeout_ms, speed=None), stop)
+        run_stages(settings, launch, stages, connect, stop)
+    if in_memory:
         _print_results(connect, settings)
-
-
-def _require_topics(broker: Broker, settings: Settings, names: Sequence[str]) -> None:
-    there = broker.topics()
-    needed = {settings.topics.names()[kind]: None for name in names for kind in TOPICS_OF[name]}
-    missing = [topic for topic in needed if topic not in there]
-    if missing:
-        raise MissingTopic(f"there is no topic {', '.join(missing)}; `sensorline topics create` makes the topics of the configuration")
 
 
 def _print_results(connect: Callable[[], Broker], settings: Settings) -> None:
@@ -122,13 +94,6 @@ def _print_results(connect: Callable[[], Broker], settings: Settings) -> None:
                 line = json_line(kind, record, topic)
                 if line is not None:
                     write_line(line)
-
-
-def _in_order(names: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in TOPICS_OF]
-    if unknown:
-        raise ConfigurationError(f"there is no stage {unknown[0]!r}; there are {', '.join(TOPICS_OF)}")
-    return tuple(name for name in TOPICS_OF if name in names)
 
 
 def _finish(drain: bool, until_end: bool) -> Finish:

@@ -36,9 +36,9 @@ class Fleet:
 
 
 def record_small_fleet(folder: Path) -> Fleet:
-    """Twelve machines with all the usual faults, for four hours; some of them wear out."""
+    """Twelve machines with all the usual faults, for two hours; some of them wear out."""
     fleet = Fleet(folder / "recording.parquet", folder / "labels.parquet")
-    record_fleet(FleetSpec(devices=12, seed=3, duration_ms=4 * HOUR_MS, life_ms=(HOUR_MS, 3 * HOUR_MS)), fleet.recording, fleet.labels)
+    record_fleet(FleetSpec(devices=12, seed=3, duration_ms=2 * HOUR_MS, life_ms=(HOUR_MS // 2, 2 * HOUR_MS)), fleet.recording, fleet.labels)
     return fleet
 
 

@@ -65,7 +65,7 @@ class KafkaBroker:
     def publisher(self) -> Publisher:
         with translating("opening a producer"):
             producer = KafkaProducer(**self._settings | producer_settings(self._options))
-        publisher = KafkaPublisher(producer, self._topics.one, self._options.delivery_timeout_ms)
+        publisher = KafkaPublisher(producer, self._topics.one, self._options.delivery_timeout_ms, self._clock)
         self._remember(publisher)
         return publisher
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kafka.errors import NoOffsetForPartitionError
+from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from pipeline.brokers.kafka.faults import translated
+from pipeline.brokers.kafka.faults import describe, translated
 from pipeline.brokers.protocol import Record
+from pipeline.errors import Transient
+
+
+class OutsideLog(Transient):
+    """Retry: a position is not in the log. Who has committed it is told so when the partition is assigned anew."""
 
 
 def fetch(client: Any, timeout_ms: int, doing: str) -> list[Record]:
@@ -21,6 +26,8 @@ def fetch(client: Any, timeout_ms: int, doing: str) -> list[Record]:
         batches = client.poll(timeout_ms=timeout_ms)
     except NoOffsetForPartitionError:
         return []
+    except OffsetOutOfRangeError as error:
+        raise OutsideLog(f"{doing}: {describe(error)}") from error
     except Exception as error:
         raise translated(error, doing) from error
     return [_record(raw) for batch in batches.values() for raw in batch]

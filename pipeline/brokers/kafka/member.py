@@ -15,7 +15,7 @@ from kafka.structs import MemberState
 
 from pipeline.brokers.admission import check_positions
 from pipeline.brokers.kafka.faults import describe, translated, translating
-from pipeline.brokers.kafka.fetching import fetch
+from pipeline.brokers.kafka.fetching import OutsideLog, fetch
 from pipeline.brokers.kafka.rebalancing import Rebalances
 from pipeline.brokers.kafka.settings import CALL_TIMEOUT_MS
 from pipeline.brokers.kafka.watchdog import PATIENCE_S, Watchdog
@@ -94,13 +94,21 @@ class GroupMember:
 
     def _pump(self, slice_ms: int) -> None:
         self._watchdog.poll_began(self._clock.monotonic_s())
-        records = fetch(self._client, slice_ms, f"{self._name}: polling")
+        records = self._fetch(slice_ms)
         self._fetched += records
         self._watchdog.poll_ended(self._clock.monotonic_s(), self._state() == MemberState.STABLE, bool(records))
         if self._watchdog.stuck_in_join:
             raise Transient(f"{self._name}: not joined after {PATIENCE_S:g} s of polling (state {self._state()})")
         if self._watchdog.wants_ends and not self._rebalances.waiting:
             self._look_for_standstill()
+
+    def _fetch(self, slice_ms: int) -> list[Record]:
+        try:
+            return fetch(self._client, slice_ms, f"{self._name}: polling")
+        except OutsideLog:
+            if not self._rebalances.waiting:
+                raise
+            return []  # a partition that has just come: `_begin` says what is wrong with its committed position
 
     def _slice_ms(self, deadline_s: float) -> int:
         now_s = self._clock.monotonic_s()

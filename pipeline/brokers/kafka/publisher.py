@@ -18,40 +18,41 @@ from pipeline.brokers.kafka.faults import describe
 from pipeline.brokers.kafka.in_flight import InFlight
 from pipeline.brokers.kafka.settings import IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS
 from pipeline.brokers.protocol import Message, TopicSettings
+from pipeline.clock import Clock
 from pipeline.errors import Transient
 
 # A batch's header is 61 bytes; a record's own lengths, flags and deltas take up to 36, a header's lengths up to 10.
 _BATCH_BYTES = 61 + 36
 _HEADER_BYTES = 10
 _MARGIN_S = 10.0  # the producer's thread gives up a record a little after its delivery timeout
+_STEP_S = 0.1
 _CLOSE_S = 5.0
 
 
 class KafkaPublisher:
     """A `Publisher`. `describe_topic` raises `MissingTopic`; it is asked once for each topic."""
 
-    def __init__(self, producer: Any, describe_topic: Callable[[str], TopicSettings], delivery_timeout_ms: int) -> None:
+    def __init__(self, producer: Any, describe_topic: Callable[[str], TopicSettings], delivery_timeout_ms: int, clock: Clock) -> None:
         self._producer = producer
         self._describe_topic = describe_topic
         self._limit_s = delivery_timeout_ms / 1000 + _MARGIN_S
+        self._clock = clock
         self._topics: dict[str, TopicSettings] = {}
-        self._in_flight = InFlight(IN_FLIGHT_RECORDS, IN_FLIGHT_BYTES)
-        self._failure: str | None = None
+        self._flight = InFlight(IN_FLIGHT_RECORDS, IN_FLIGHT_BYTES)
         self.closed = False
 
     def send(self, message: Message) -> None:
         """Also raises `Transient`, where something sent before has failed, or nothing is acknowledged in time."""
         self._require_open()
         size = self._admitted(message)
-        self._raise_failure()
-        if not self._in_flight.enter(size, self._limit_s):
-            raise Transient(f"publishing to {message.topic!r}: nothing was acknowledged for {self._limit_s:g} s")
+        if not self._flight.enter(size, self._limit_s):
+            raise self._undelivered()
         try:
             future = self._producer.send(
                 message.topic, value=message.value, key=message.key, headers=list(message.headers), partition=message.partition
             )
-        except BaseException as error:
-            self._in_flight.leave(size)
+        except Exception as error:
+            self._flight.leave(size)
             if isinstance(error, KafkaError):
                 raise Transient(f"publishing to {message.topic!r}: {describe(error)}") from error
             raise
@@ -59,24 +60,28 @@ class KafkaPublisher:
         future.add_errback(partial(self._failed, size, message.topic))
 
     def flush(self) -> None:
+        """Each future is looked at as its record leaves the flight.
+
+        The library's flush only ends the linger: it returns well though records failed, fails where a batch was split,
+        and with the broker away it may never end, because then records are given up one batch per new producer id.
+        """
         self._require_open()
-        # The library's flush only ends the linger: it returns well though records failed, and fails where a batch was
-        # split. The futures alone tell, and each of them is looked at when it leaves the flight.
-        with suppress(KafkaError):
-            self._producer.flush(timeout=self._limit_s)
-        if not self._in_flight.wait_until_empty(self._limit_s):
-            raise Transient(f"publishing: {self._in_flight.records} records are not acknowledged after {self._limit_s:g} s")
-        self._raise_failure()
+        deadline_s = self._clock.monotonic_s() + self._limit_s
+        while not self._flight.wait_until_over(timeout_s=0) and self._clock.monotonic_s() < deadline_s:
+            with suppress(KafkaError):
+                self._producer.flush(timeout=_STEP_S)
+            self._flight.wait_until_over(_STEP_S)
+        if self._flight.failure or self._flight.records:
+            raise self._undelivered()
 
     def close(self) -> None:
         if self.closed:
             return
         self.closed = True
-        if self._in_flight.records:
-            # close() would wait for these records, and raise before it ended its thread. What it ends with force is
-            # not reachable otherwise (kafka-python 3.0.12).
+        if self._flight.records:
+            # close() would wait for these records, and raise before it ended its thread. What it ends that thread with
+            # is not reachable otherwise (kafka-python 3.0.12).
             self._producer._sender.force_close()
-            self._in_flight.wait_until_empty(_CLOSE_S)
         with suppress(KafkaError):
             self._producer.close(timeout=_CLOSE_S)
 
@@ -92,16 +97,14 @@ class KafkaPublisher:
         return size
 
     def _acknowledged(self, size: int, _: object) -> None:
-        self._in_flight.leave(size)
+        self._flight.leave(size)
 
     def _failed(self, size: int, topic: str, error: Exception) -> None:
-        if self._failure is None:
-            self._failure = f"publishing to {topic!r}: {describe(error)}"
-        self._in_flight.leave(size)
+        self._flight.leave(size, f"publishing to {topic!r}: {describe(error)}")
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise Transient(self._failure)
+    def _undelivered(self) -> Transient:
+        waiting = f"publishing: {self._flight.records} records are not acknowledged after {self._limit_s:g} s"
+        return Transient(self._flight.failure or waiting)
 
     def _require_open(self) -> None:
         if self.closed:

@@ -45,7 +45,7 @@ def a_server_that(answer: bytes) -> Iterator[str]:
 
         server = threading.Thread(target=serve)
         server.start()
-        yield "127.0.0.1:{}".format(listener.getsockname()[1])
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
         server.join()
 
 
@@ -74,17 +74,17 @@ def test_a_mechanism_that_the_broker_has_not_is_called_so(secured_kafka: Secured
 
 
 def test_a_certificate_of_another_authority_is_called_so(secured_kafka: SecuredKafka) -> None:
-    with pytest.raises(BrokerUnreachable, match="certificate is not accepted.*ssl_cafile"):
+    with pytest.raises(BrokerUnreachable, match=r"certificate is not accepted.*ssl_cafile"):
         opening(secured_kafka.server.secured_address, options_of(secured_kafka, authority=secured_kafka.files.stranger))
 
 
 def test_a_certificate_for_another_name_is_called_so(secured_kafka: SecuredKafka) -> None:
-    with pytest.raises(BrokerUnreachable, match="certificate is not accepted.*ssl_check_hostname"):
+    with pytest.raises(BrokerUnreachable, match=r"certificate is not accepted.*ssl_check_hostname"):
         opening(secured_kafka.server.secured_address.replace("localhost", "127.0.0.1"), options_of(secured_kafka))
 
 
 def test_plain_text_to_a_port_with_tls_is_called_so(secured_kafka: SecuredKafka) -> None:
-    with pytest.raises(BrokerUnreachable, match="hangs up on plain text.*security_protocol = SSL"):
+    with pytest.raises(BrokerUnreachable, match=r"hangs up on plain text.*security_protocol = SSL"):
         opening(secured_kafka.server.secured_address, KafkaOptions())
 
 

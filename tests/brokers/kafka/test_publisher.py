@@ -71,21 +71,17 @@ def test_without_a_broker_what_waits_is_bounded_and_a_flush_says_that_it_failed(
     publisher = broker.publisher()
     publisher.send(Message(topic, b"key", b"value"))
     publisher.flush()
-    value = bytes(900_000)
-    sent = 0
     secured_kafka.server.pause()
     try:
-        with pytest.raises(Transient, match=topic):  # the 38th does not fit into 32 MiB: it waits for the first to fail
-            for _ in range(100):
-                publisher.send(Message(topic, b"key", value))
-                sent += 1
-            publisher.flush()
+        for _ in range(37):
+            publisher.send(Message(topic, b"key", bytes(900_000)))
+        with pytest.raises(Transient, match=topic):  # no room for it in 32 MiB: it waits until the first has failed
+            publisher.send(Message(topic, b"key", bytes(900_000)))
         with pytest.raises(Transient, match=topic):
             publisher.flush()
         publisher.close()
     finally:
         secured_kafka.server.resume()
-    assert sent < 100
     broker.close()
 
 
@@ -129,13 +125,26 @@ def test_a_flight_has_room_for_so_many_bytes_but_always_for_one_record() -> None
 def test_who_waits_for_a_flight_goes_on_when_it_gets_room_and_when_it_is_empty() -> None:
     flight = InFlight(max_records=1, max_bytes=100)
     assert flight.enter(10, timeout_s=0)
-    assert not flight.wait_until_empty(timeout_s=0)
+    assert not flight.wait_until_over(timeout_s=0)
     landing = threading.Timer(0.05, flight.leave, [10])
     landing.start()
     assert flight.enter(20, timeout_s=30)
     landing.join()
     landing = threading.Timer(0.05, flight.leave, [20])
     landing.start()
-    assert flight.wait_until_empty(timeout_s=30)
+    assert flight.wait_until_over(timeout_s=30)
     landing.join()
     assert flight.records == 0
+
+
+def test_when_a_record_has_failed_nobody_waits_for_the_others() -> None:
+    flight = InFlight(max_records=2, max_bytes=100)
+    flight.enter(10, timeout_s=0)
+    flight.enter(10, timeout_s=0)
+    failing = threading.Timer(0.05, flight.leave, [10, "the first reason"])
+    failing.start()
+    assert not flight.enter(10, timeout_s=30)
+    failing.join()
+    flight.leave(10, "another one")
+    assert flight.wait_until_over(timeout_s=0)
+    assert flight.failure == "the first reason"
