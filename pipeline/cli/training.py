@@ -61,7 +61,7 @@ def train(  # noqa: PLR0913 - the options are the parameters
         holdout=holdout,
         seed=seed,
     )
-    destination = Destination(out, name or out.name, version)
+    destination = Destination(out, name or out.absolute().name, version)
     table = read_label_table(labels, recipe)
     policy = settings.window.policy()
     counts: Counter[str] = Counter()
@@ -91,6 +91,8 @@ def lengths(
     from pipeline.training.lengths import CapTally, bucket_costs, distribution_of, max_length_choices, uncapped, with_max_length
 
     settings = configuration(context).settings
+    if str(recording) == "-":
+        raise ConfigurationError("-: the recording is read twice; give a file")
     policy = settings.window.policy()
     counts: Counter[str] = Counter()
     whole = distribution_of(window for _, window in _windows(recording, settings, [uncapped(policy)], counts))

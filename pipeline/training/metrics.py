@@ -23,7 +23,7 @@ class Epoch(NamedTuple):
         return f"epoch {self.number} of {self.epochs}: loss {self.loss:.4f}, on held-out devices {self.held_out_loss:.4f}"
 
 
-def regression_metrics(found: Floats, wanted: Floats, training_mean: Floats) -> dict[str, float]:
+def regression_metrics(found: Floats, wanted: Floats, training_mean: float) -> dict[str, float]:
     """Root mean squared and mean absolute error of one output, in its unit; and the former of always saying the training mean."""
     return {"rmse": _rmse(found - wanted), "mae": float(np.abs(found - wanted).mean()), "rmse_of_mean": _rmse(training_mean - wanted)}
 

@@ -113,7 +113,7 @@ def _metrics(scorer: Scorer, training: LabelledWindows, held_out: LabelledWindow
     found = scorer.score(held_out.windows).outputs
     if task is Task.CLASSIFICATION:
         return classification_metrics(found, held_out.targets)
-    mean = training.targets.mean(axis=0)
+    mean = training.targets.mean(axis=0).tolist()
     return {
         output: regression_metrics(found[:, column], held_out.targets[:, column], mean[column])
         for column, output in enumerate(held_out.outputs)

@@ -1,7 +1,7 @@
 """A member of a group in a process of its own, so that a test can freeze or kill it. It does what it is told, line by line.
 
 Commands on its standard input, one answer line of JSON for each on its standard output:
-`join N` (until N partitions are assigned), `read N` (until N records have come; answers the positions after them),
+`join N` (until N partitions are assigned), `poll N` (N times), `read N` (until N records have come; answers the positions after them),
 `commit` (the positions after what was read; answers the name of the error, or null).
 """
 
@@ -77,6 +77,10 @@ class _Member:
         match words:
             case ["join", number]:
                 while len(self._assigned) < int(number):
+                    self._poll()
+                return sorted(self._assigned)
+            case ["poll", number]:
+                for _ in range(int(number)):
                     self._poll()
                 return sorted(self._assigned)
             case ["read", number]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -40,8 +41,6 @@ def test_the_label_of_a_window_is_that_of_its_last_step(tmp_path: Path) -> None:
 
 def test_windows_without_a_label_and_too_short_ones_are_counted_and_left_out(tmp_path: Path) -> None:
     labels = table(tmp_path, f"a,{START_MS + 1000},6", f"a,{START_MS + 2001},5")
-    import msgspec
-
     short = msgspec.structs.replace(window(), too_short=True)
     labelled = label_windows([window(steps=3), window(), short, window("b")], labels)
     assert (len(labelled.windows), labelled.unlabelled, labelled.too_short) == (1, 2, 1)

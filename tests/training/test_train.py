@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from pipeline.cli.main import app
+from pipeline.cli.training import train as train_command
 from pipeline.core.features import Delta, DeltaPer, Observed, Value, ragged
 from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ConfigurationError
@@ -24,7 +26,7 @@ from pipeline.training.train import Destination, train_bundle
 from producers.simulator.spec import SENSORS
 from tests.training.fleet import CONTRACT_SENSORS, Fleet, write_table
 
-RECIPE = Recipe(outputs=("wear",), units=12, epochs=12, batch_size=32, learning_rate=0.01, holdout=0.25)
+RECIPE = Recipe(outputs=("wear",), units=12, epochs=8, batch_size=32, learning_rate=0.01, holdout=0.25)
 
 
 def train(labelled: LabelledWindows, policy: WindowPolicy, recipe: Recipe, folder: Path) -> tuple[Bundle, list[Epoch]]:
@@ -79,15 +81,18 @@ def test_scaling_is_fitted_on_the_training_devices_alone(trained: tuple[Bundle, 
     assert [sensor.mean for sensor in contract.sensors] != pytest.approx(everyone, rel=1e-5)
 
 
-def test_the_best_epoch_is_kept_and_each_is_reported(trained: tuple[Bundle, list[Epoch]]) -> None:
+def test_the_best_epoch_is_kept_and_each_is_reported(trained: tuple[Bundle, list[Epoch]], labelled: LabelledWindows) -> None:
     bundle, epochs = trained
     losses = [epoch.held_out_loss for epoch in epochs]
     assert [epoch.number for epoch in epochs] == list(range(1, bundle.contract.metrics["epochs"] + 1))
     assert bundle.contract.metrics["best_epoch"] == 1 + losses.index(min(losses))
+    held_out = frozenset(bundle.contract.metrics["held_out_devices"])
+    deviation = float(labelled.of(labelled.devices - held_out).targets.std())
+    assert bundle.contract.metrics["held_out"]["wear"]["rmse"] == pytest.approx(deviation * min(losses) ** 0.5, rel=1e-3)
 
 
 def test_equal_seeds_give_equal_models_and_others_do_not(labelled: LabelledWindows, policy: WindowPolicy, tmp_path: Path) -> None:
-    short = replace(RECIPE, epochs=2)
+    short = replace(RECIPE, epochs=1)
     found = [
         scores(train(labelled, policy, recipe, tmp_path / str(number))[0], labelled, policy)
         for number, recipe in enumerate((short, short, replace(short, seed=2)))
@@ -100,8 +105,8 @@ def test_equal_seeds_give_equal_models_and_others_do_not(labelled: LabelledWindo
 def test_training_stops_when_held_out_devices_get_no_better(labelled: LabelledWindows, policy: WindowPolicy, tmp_path: Path) -> None:
     noise = np.random.default_rng(1).normal(size=labelled.targets.shape).astype(np.float32)
     noisy = replace(labelled, targets=noise)
-    bundle, epochs = train(noisy, policy, replace(RECIPE, epochs=40, learning_rate=0.03), tmp_path / "noise")
-    assert len(epochs) < 40
+    bundle, epochs = train(noisy, policy, replace(RECIPE, epochs=20, learning_rate=0.03), tmp_path / "noise")
+    assert len(epochs) < 20
     assert bundle.contract.metrics["best_epoch"] < len(epochs)
 
 
@@ -158,9 +163,16 @@ def test_wrong_options_are_refused(option: list[str], message: str, fleet: Fleet
     assert message in str(done.exception)
 
 
+def test_the_options_have_the_defaults_of_the_recipe() -> None:
+    defaults = {name: option.default for name, option in inspect.signature(train_command).parameters.items()}
+    for name in ("task", "cap", "fill", "units", "epochs", "holdout", "seed"):
+        assert defaults[name] == getattr(Recipe(), name), name
+    assert parse_channels(defaults["channels"]) == Recipe().channels
+
+
 def test_metrics_by_hand() -> None:
     found, wanted = np.array([1, 2, 6], np.float32), np.array([1, 4, 3], np.float32)
-    metrics = regression_metrics(found, wanted, np.float32(3))
+    metrics = regression_metrics(found, wanted, 3.0)
     assert metrics == pytest.approx({"rmse": (13 / 3) ** 0.5, "mae": 5 / 3, "rmse_of_mean": (5 / 3) ** 0.5})
     answers = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.6, 0.4, 0], [0.7, 0.3, 0]], np.float32)
     classes = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0]], np.float32)

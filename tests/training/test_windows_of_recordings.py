@@ -17,7 +17,8 @@ from pipeline.recordings.files import write_recording
 from pipeline.recordings.ordering import in_replay_order
 from pipeline.recordings.windows import windows_by_policy, windows_of
 from pipeline.records import CloseReason, Reading, Window
-from pipeline.runner import Finish, Runner, RunOptions
+from pipeline.runner import Finish, Runner
+from pipeline.session import SessionOptions
 from pipeline.stages.window import WindowStage
 from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.readings import ReadingDecoder
@@ -55,7 +56,7 @@ class Live:
         pacer = Pacer(self._clock, threading.Event())
         replay(self._broker, "readings", in_replay_order(recording).readings, ReplayPolicy(policy.idle_timeout_ms, speed=None), pacer)
         stage = WindowStage(WindowTopics("readings", "windows", "rejected"), policy, ReadingDecoder(SENSORS), None)
-        Runner(lambda: MemoryBroker(self._log), stage, RunOptions("live.window", Finish.UNTIL_END), self._clock).run(threading.Event())
+        Runner(lambda: MemoryBroker(self._log), stage, SessionOptions("live.window"), self._clock, Finish.UNTIL_END).run(threading.Event())
         records = [record for number in range(self._partitions) for record in self._log.read("windows", number, 0, 1_000_000)]
         return [decode_window(record.value or b"") for record in records], Counter(stage.counts())
 

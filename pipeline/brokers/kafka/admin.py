@@ -1,4 +1,4 @@
-"""Topics and offsets, asked of the broker each time: nothing here is remembered.
+"""Topics, offsets and groups, asked of the broker each time: nothing here is remembered.
 
 The first client of a process is made here, with the library's own logs captured, because only they say why it cannot be.
 """
@@ -51,8 +51,8 @@ def open_admin(bootstrap: tuple[str, ...], options: KafkaOptions, context: ssl.S
     return client
 
 
-class Topics:
-    """The topics of a cluster, through one admin client."""
+class Admin:
+    """The topics and groups of a cluster, through one admin client."""
 
     def __init__(self, client: Any, clock: Clock) -> None:
         self._client = client
@@ -105,6 +105,12 @@ class Topics:
     def end_offsets(self, name: str) -> Mapping[int, int]:
         """Offset of the next record, by partition. Raises `MissingTopic`."""
         return self._offsets(name, OffsetSpec.LATEST)
+
+    def is_gathering(self, group: str) -> bool:
+        """Whether the broker is waiting for members of the group to join."""
+        with translating(f"reading the state of group {group!r}"):
+            state: str = self._client.describe_groups([group])[group]["group_state"]
+        return state == "PreparingRebalance"
 
     def _offsets(self, name: str, spec: Any) -> Mapping[int, int]:
         asked = {TopicPartition(name, partition): spec for partition in self.partitions(name)}

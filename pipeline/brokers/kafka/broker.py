@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 
 from kafka import KafkaConsumer, KafkaProducer
 
 from pipeline.brokers.admission import check_settings
-from pipeline.brokers.kafka.admin import Topics, open_admin
+from pipeline.brokers.kafka.admin import Admin, open_admin
 from pipeline.brokers.kafka.faults import translating
 from pipeline.brokers.kafka.member import GroupMember
 from pipeline.brokers.kafka.preflight import preflight
@@ -42,44 +41,43 @@ class KafkaBroker:
         self._options = options
         self._clock = clock
         self._settings = client_settings(bootstrap, options, context)
-        self._admin = open_admin(bootstrap, options, context)
-        self._topics = Topics(self._admin, clock)
+        self._admin_client = open_admin(bootstrap, options, context)
+        self._admin = Admin(self._admin_client, clock)
         self._opened: list[GroupMember | TopicReader | KafkaPublisher] = []
 
     def topics(self) -> Mapping[str, TopicSettings]:
-        return self._topics.all()
+        return self._admin.all()
 
     def create_topic(self, settings: TopicSettings) -> bool:
         check_settings(settings)
-        return self._topics.create(settings)
+        return self._admin.create(settings)
 
     def delete_topic(self, name: str) -> bool:
-        return self._topics.delete(name)
+        return self._admin.delete(name)
 
     def start_offsets(self, topic: str) -> Mapping[int, int]:
-        return self._topics.start_offsets(topic)
+        return self._admin.start_offsets(topic)
 
     def end_offsets(self, topic: str) -> Mapping[int, int]:
-        return self._topics.end_offsets(topic)
+        return self._admin.end_offsets(topic)
 
     def publisher(self) -> Publisher:
         with translating("opening a producer"):
             producer = KafkaProducer(**self._settings | producer_settings(self._options))
-        publisher = KafkaPublisher(producer, self._topics.one, self._options.delivery_timeout_ms, self._clock)
+        publisher = KafkaPublisher(producer, self._admin.one, self._options.delivery_timeout_ms, self._clock)
         self._remember(publisher)
         return publisher
 
     def consumer(self, topic: str, group: str | None, max_records: int = 2000) -> Consumer:
-        starts = self._topics.start_offsets(topic)
+        starts = self._admin.start_offsets(topic)
         settings = self._settings | consumer_settings(max_records)
-        ends = partial(self._topics.end_offsets, topic)
         consumer: GroupMember | TopicReader
         with translating(f"opening a consumer of topic {topic!r}"):
             if group is None:
-                consumer = TopicReader(KafkaConsumer(**settings), topic, starts, ends, self._clock)
+                consumer = TopicReader(KafkaConsumer(**settings), topic, starts, self._admin, self._clock)
             else:
                 client = KafkaConsumer(**settings | member_settings(group, self._options))
-                consumer = GroupMember(client, topic, group, ends, self._clock)
+                consumer = GroupMember(client, topic, group, self._admin, self._clock)
         self._remember(consumer)
         return consumer
 
@@ -90,7 +88,7 @@ class KafkaBroker:
     def close(self) -> None:
         while self._opened:
             self._opened.pop().close()
-        self._admin.close()
+        self._admin_client.close()
 
     def _remember(self, client: GroupMember | TopicReader | KafkaPublisher) -> None:
         """Clients are replaced after each failure: those that are closed are forgotten."""

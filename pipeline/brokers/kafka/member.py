@@ -6,7 +6,7 @@ out. Records of a partition are handed out only after its assignment was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -14,6 +14,7 @@ from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import MemberState
 
 from pipeline.brokers.admission import check_positions
+from pipeline.brokers.kafka.admin import Admin
 from pipeline.brokers.kafka.faults import describe, translated, translating
 from pipeline.brokers.kafka.fetching import OutsideLog, fetch
 from pipeline.brokers.kafka.rebalancing import Rebalances
@@ -28,17 +29,18 @@ _SHORTEST_SLICE_S = 0.1
 
 
 class GroupMember:
-    """A `Consumer` in a group, on one topic. `ends` asks the broker for the end offsets.
+    """A `Consumer` in a group, on one topic.
 
     `poll` keeps to a timeout of 0.1 s or more once the member has been stable for some seconds. Before that it waits for
     up to a second where nothing comes: a poll that expires during a join can lose the join (`watchdog`).
     """
 
-    def __init__(self, client: Any, topic: str, group: str, ends: Callable[[], Mapping[int, int]], clock: Clock) -> None:
+    def __init__(self, client: Any, topic: str, group: str, admin: Admin, clock: Clock) -> None:
         self._client = client
         self._topic = topic
         self._name = f"group {group!r} on topic {topic!r}"
-        self._ends = ends
+        self._group = group
+        self._admin = admin
         self._clock = clock
         self._watchdog = Watchdog()
         self._rebalances = Rebalances()
@@ -98,7 +100,7 @@ class GroupMember:
         self._fetched += records
         self._watchdog.poll_ended(self._clock.monotonic_s(), self._state() == MemberState.STABLE, bool(records))
         if self._watchdog.stuck_in_join:
-            raise Transient(f"{self._name}: not joined after {PATIENCE_S:g} s of polling (state {self._state()})")
+            self._look_for_lost_join()
         if self._watchdog.wants_ends and not self._rebalances.waiting:
             self._look_for_standstill()
 
@@ -116,10 +118,16 @@ class GroupMember:
             return int(_SLICE_S * 1000)
         return int(1000 * min(_SLICE_S, max(_SHORTEST_SLICE_S, deadline_s - now_s)))
 
+    def _look_for_lost_join(self) -> None:
+        """A join may take long where another member computes and does not poll; the broker knows that it still waits."""
+        if not self._admin.is_gathering(self._group):
+            raise Transient(f"{self._name}: not joined after {PATIENCE_S:g} s of polling (state {self._state()})")
+        self._watchdog.forgive()
+
     def _look_for_standstill(self) -> None:
         """Silence is right only at the end of the log. A broker that does not answer proves nothing."""
         try:
-            ends = self._ends()
+            ends = self._admin.end_offsets(self._topic)
             positions = {partition: self.position(partition) for partition in self._held}
         except Transient:
             return

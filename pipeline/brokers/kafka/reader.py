@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kafka import TopicPartition
 
+from pipeline.brokers.kafka.admin import Admin
 from pipeline.brokers.kafka.faults import translating
 from pipeline.brokers.kafka.fetching import fetch
 from pipeline.brokers.kafka.settings import CALL_TIMEOUT_MS
@@ -19,10 +20,10 @@ from pipeline.errors import Transient
 class TopicReader:
     """A `Consumer` without a group. `starts` are the first offsets of the partitions it reads; later ones it never sees."""
 
-    def __init__(self, client: Any, topic: str, starts: Mapping[int, int], ends: Callable[[], Mapping[int, int]], clock: Clock) -> None:
+    def __init__(self, client: Any, topic: str, starts: Mapping[int, int], admin: Admin, clock: Clock) -> None:
         self._client = client
         self._topic = topic
-        self._ends = ends
+        self._admin = admin
         self._clock = clock
         self._watchdog = Watchdog()
         self._partitions = tuple(sorted(starts))
@@ -67,7 +68,7 @@ class TopicReader:
 
     def _look_for_standstill(self) -> None:
         try:
-            ends = self._ends()
+            ends = self._admin.end_offsets(self._topic)
             positions = {partition: self.position(partition) for partition in self._partitions}
         except Transient:
             return

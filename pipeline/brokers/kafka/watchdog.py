@@ -32,8 +32,9 @@ class Watchdog:
         """It ended: whether the member is `stable` in its group, and whether the poll brought anything."""
         polled_s = now_s - self._began_s
         self._unstable_s = 0.0 if stable else self._unstable_s + polled_s
-        self._silent_s = 0.0 if heard else self._silent_s + polled_s
-        if heard:
+        silent = stable and not heard  # nothing can come while the group is being shared out anew
+        self._silent_s = self._silent_s + polled_s if silent else 0.0
+        if not silent:
             self._behind = {}
         if not stable:
             self._stable_since_s = None
@@ -48,6 +49,10 @@ class Watchdog:
     def stuck_in_join(self) -> bool:
         """Whether the member has polled for its whole patience without getting stable."""
         return self._unstable_s >= self._patience_s
+
+    def forgive(self) -> None:
+        """The broker says that the group waits for another member: all the patience again."""
+        self._unstable_s = 0.0
 
     @property
     def wants_ends(self) -> bool:

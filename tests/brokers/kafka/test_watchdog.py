@@ -100,3 +100,23 @@ def test_records_that_came_in_between_start_the_comparison_afresh() -> None:
     polling.polls(1, heard=True)
     polling.polls(5)
     assert polling.watchdog.compare(positions={0: 5, 1: 2}, ends={0: 7, 1: 2}) == ()
+
+
+def test_nothing_is_called_silence_while_a_group_is_being_shared_out() -> None:
+    polling = Polling()
+    polling.polls(5)
+    polling.watchdog.compare(positions={0: 5}, ends={0: 7})
+    polling.polls(9, stable=False)
+    assert not polling.watchdog.wants_ends
+    polling.polls(5)
+    assert polling.watchdog.compare(positions={0: 5}, ends={0: 7}) == ()
+
+
+def test_a_member_that_waits_for_another_one_is_forgiven_until_its_patience_is_over_again() -> None:
+    polling = Polling()
+    polling.polls(10, stable=False)
+    polling.watchdog.forgive()
+    polling.polls(9, stable=False)
+    assert not polling.watchdog.stuck_in_join
+    polling.polls(1, stable=False)
+    assert polling.watchdog.stuck_in_join
