@@ -10,6 +10,7 @@ from pipeline.brokers.protocol import Broker
 from pipeline.clock import SystemClock
 from pipeline.config import Settings
 from pipeline.errors import ConfigurationError, MissingTopic
+from pipeline.metrics import serve_metrics
 from pipeline.process import run_all
 from pipeline.runner import Finish, Runner
 from pipeline.session import SessionOptions
@@ -61,9 +62,11 @@ def require_topics(broker: Broker, settings: Settings, launch: Launch, stages: S
 
 def run_stages(settings: Settings, launch: Launch, stages: Sequence[Stage], connect: Callable[[], Broker], stop: threading.Event) -> None:
     """Runs the stages side by side until `stop` is set or all have finished."""
-    options = [SessionOptions(launch.group_of(stage, settings)) for stage in stages]
     clock = SystemClock()
-    run_all([Runner(connect, stage, option, clock, launch.finish) for stage, option in zip(stages, options, strict=True)], stop)
+    runners = [Runner(connect, stage, SessionOptions(launch.group_of(stage, settings)), clock, launch.finish) for stage in stages]
+    if settings.metrics is not None:
+        serve_metrics(settings.metrics.port, settings.pipeline.name, runners)
+    run_all(runners, stop)
 
 
 def _build(name: str, settings: Settings, any_windows: bool) -> Stage:

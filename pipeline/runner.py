@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from pipeline.brokers.protocol import Broker
@@ -16,6 +17,7 @@ from pipeline.stages.protocol import Stage
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+SNAPSHOT_S = 5.0
 
 
 class Finish(Enum):
@@ -38,6 +40,14 @@ class Runner:
         self._options = options
         self._clock = clock
         self._finish = finish
+        self._past: Counter[str] = Counter()  # counts of sessions that are over
+        self._snapshot: Mapping[str, int] = {}
+        self._snapshot_due_s = 0.0
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Running totals of the stage and its sessions, a few seconds old at most; may be read from any thread."""
+        return self._snapshot
 
     def run(self, stop: threading.Event, upstream: threading.Event | None = None) -> None:
         """Runs until `stop` is set or the end that `finish` names is reached.
@@ -62,6 +72,8 @@ class Runner:
                     log.warning("%s: %s; going back to the last committed offset", self.stage.name, error)
                     stop.wait(RETRY_S)
         finally:
+            shown = ", ".join(f"{name} {count}" for name, count in sorted(self.counts.items()) if count)
+            log.info("%s: ended; %s", self.stage.name, shown or "nothing was read")
             self.finished.set()
 
     def _run_session(self, broker: Broker, stop: threading.Event, upstream: threading.Event | None) -> None:
@@ -69,18 +81,27 @@ class Runner:
         try:
             if self._finish is Finish.NEVER:
                 while not stop.is_set():
-                    session.turn()
+                    self._turn(session)
             else:
                 self._run_to_end(session, broker, stop, upstream)
             session.checkpoint()
         finally:
             session.close()
+            self._past.update(session.counts)
+            self._snapshot = {**self.stage.counts(), **self._past}
+
+    def _turn(self, session: Session) -> None:
+        session.turn()
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._snapshot_due_s:
+            self._snapshot = {**self.stage.counts(), **(self._past + session.counts)}
+            self._snapshot_due_s = now_s + SNAPSHOT_S
 
     def _run_to_end(self, session: Session, broker: Broker, stop: threading.Event, upstream: threading.Event | None) -> None:
         while upstream is not None and not upstream.is_set() and not stop.is_set():
-            session.turn()
+            self._turn(session)
         ends = broker.end_offsets(self.stage.source)
         while not session.reached(ends) and not stop.is_set():
-            session.turn()
+            self._turn(session)
         if self._finish is Finish.DRAIN and not stop.is_set():
             session.drain()

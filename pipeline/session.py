@@ -7,6 +7,7 @@ log has not acknowledged, and no state that is not saved.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
@@ -47,6 +48,8 @@ class Session:
         self._publisher = broker.publisher()
         self._consumer = broker.consumer(stage.source, options.group, options.max_records)
         self._heard_s: dict[int, float] = {}  # by assigned partition: when a record last came, or a tick was sent
+        self._committed: dict[int, int] = {}  # by assigned partition: the offset that was committed last
+        self.counts: Counter[str] = Counter()
 
     @property
     def partitions(self) -> tuple[int, ...]:
@@ -62,25 +65,28 @@ class Session:
         poll = self._consumer.poll(timeout_s)
         self._rebalance(poll)
         published = self._step(poll) if poll.records else 0
-        self._tick()
         if self._pace.is_due() or (self._broker.atomic and published):
             self.checkpoint()
+        self._tick()
         return bool(poll.records)
 
     def checkpoint(self) -> None:
         """Outputs acknowledged, then state acknowledged, then the positions committed: a crash between any two is harmless."""
         self._pace.begin()
         checkpoints = [self._stage.checkpoint(partition) for partition in self._heard_s]
+        moved = [it for it in checkpoints if it.writes or it.position.offset != self._committed.get(it.position.partition)]
         with self._broker.transaction():
             self._publisher.flush()
-            for checkpoint in checkpoints:
+            for checkpoint in moved:
                 self._write(checkpoint.position.partition, checkpoint.writes)
             self._publisher.flush()
-            if checkpoints:
-                self._consumer.commit([checkpoint.position for checkpoint in checkpoints])
-        for partition in self._heard_s:
+            if moved:
+                self._consumer.commit([checkpoint.position for checkpoint in moved])
+        for checkpoint in moved:
+            partition = checkpoint.position.partition
+            self._committed[partition] = checkpoint.position.offset
             self._write(partition, self._stage.committed(partition))
-        self._pace.end()
+        self.counts.update(checkpoints=1, checkpoint_ms=round(self._pace.end() * 1000))
 
     def drain(self) -> None:
         """Closes what is open in the assigned partitions, and commits."""
@@ -103,6 +109,7 @@ class Session:
 
     def _rebalance(self, poll: Poll) -> None:
         for partition in poll.revoked:
+            self._committed.pop(partition, None)
             if self._heard_s.pop(partition, None) is not None:
                 self._stage.revoke(partition)
                 log.info("%s: partition %d revoked", self._stage.name, partition)
@@ -122,6 +129,7 @@ class Session:
             offset = starts[partition] if committed is None else committed.offset
             self._stage.assign(Handover(partition, offset, committed, state[partition], uuid4().hex, len(starts)))
             self._heard_s[partition] = self._clock.monotonic_s()
+            self.counts["assigned"] += 1
             log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, len(state[partition]))
         if any(assignment.committed is None for assignment in assigned):
             self.checkpoint()
@@ -129,6 +137,7 @@ class Session:
     def _write(self, partition: int, writes: Sequence[Write]) -> None:
         for write in writes:
             self._publisher.send(Message(self._state_topic, write.key, write.value, (), partition))
+            self.counts.update(state_records=1, state_bytes=len(write.key) + len(write.value or b""))
 
     def _step(self, poll: Poll) -> int:
         now_s = self._clock.monotonic_s()
@@ -137,6 +146,7 @@ class Session:
         messages = self._stage.step(poll.records, self._clock.now_ms())
         for message in messages:
             self._publisher.send(message)
+        self.counts.update(records_in=len(poll.records), records_out=len(messages))
         return len(messages)
 
     def _tick(self) -> None:
@@ -154,6 +164,7 @@ class Session:
             if self._consumer.position(partition) >= ends[partition]:
                 self._publisher.send(message)
                 self._heard_s[partition] = now_s
+                self.counts["ticks_sent"] += 1
         self._publisher.flush()
 
 
@@ -172,6 +183,9 @@ class Pace:
     def begin(self) -> None:
         self._began_s = self._clock.monotonic_s()
 
-    def end(self) -> None:
+    def end(self) -> float:
+        """Seconds since `begin`."""
         now_s = self._clock.monotonic_s()
-        self._due_s = now_s + max(self._interval_s, 9 * (now_s - self._began_s))
+        taken_s = now_s - self._began_s
+        self._due_s = now_s + max(self._interval_s, 9 * taken_s)
+        return taken_s

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Sequence
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from pipeline.brokers.memory import MemoryBroker, MemoryLog
 from pipeline.brokers.protocol import Message, Record, TopicSettings
 from pipeline.clock import ManualClock
 from pipeline.core.policy import Keep, Overflow, Session, WindowPolicy
 from pipeline.errors import MissingTopic
+from pipeline.metrics import RunnerCollector, serve_metrics
 from pipeline.process import run_all
 from pipeline.records import CloseReason, Reading, Window
 from pipeline.runner import Finish, Runner
@@ -191,3 +194,23 @@ def test_a_stop_ends_a_run_and_publishes_what_was_made(house: House) -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert runner.finished.is_set()
+
+
+def test_the_counts_are_served_as_metrics(house: House) -> None:
+    house.publish(("d", 1), ("d", 20_000))
+    runner = house.runner(Finish.DRAIN)
+    runner.run(threading.Event())
+    registry = CollectorRegistry()
+    registry.register(RunnerCollector("pump", [runner]))
+    labels = {"pipeline": "pump", "stage": "window"}
+    assert registry.get_sample_value("sensorline_received_total", labels) == 2
+    assert registry.get_sample_value("sensorline_closed_gap_total", labels) == 1
+    assert registry.get_sample_value("sensorline_records_in_total", labels) == 2
+
+
+def test_a_busy_metrics_port_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        serve_metrics(taken.getsockname()[1], "pump", [])
+    assert "going on without metrics" in caplog.text

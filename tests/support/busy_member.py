@@ -51,15 +51,20 @@ class BusyMember:
         self._thread.join(_LIMIT_S)
 
     def _run(self) -> None:
-        while not self._stopping:
-            poll = self._consumer.poll(0.1)
-            self.polls += 1
-            self.held = self.held - frozenset(poll.revoked) | {assignment.partition for assignment in poll.assigned}
-            self.committed |= {assignment.partition: assignment.committed for assignment in poll.assigned}
-            self.values += [(record.value or b"").decode() for record in poll.records]
-            while not self._orders.empty():
-                self._orders.get()()
-        self._consumer.close()
+        try:
+            while not self._stopping:
+                self._poll()
+                while not self._orders.empty():
+                    self._orders.get()()
+        finally:
+            self._consumer.close()
+
+    def _poll(self) -> None:
+        poll = self._consumer.poll(0.1)
+        self.polls += 1
+        self.held = self.held - frozenset(poll.revoked) | {assignment.partition for assignment in poll.assigned}
+        self.committed |= {assignment.partition: assignment.committed for assignment in poll.assigned}
+        self.values += [(record.value or b"").decode() for record in poll.records]
 
 
 def until(holds: Callable[[], bool]) -> None:

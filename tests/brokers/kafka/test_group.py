@@ -63,11 +63,11 @@ def test_a_partition_that_was_handed_over_cannot_be_committed_and_the_others_are
     until(lambda: are_sharing(first, second, partitions=2))
     kept, lost = first.held, second.held
     with pytest.raises(LostPartitions, match=rf"partitions \[{min(lost)}\]"):
-        first.does(lambda consumer: consumer.commit([Position(partition, 7) for partition in (*kept, *lost)]))
+        first.does(lambda consumer: consumer.commit([Position(partition, 0, "kept") for partition in (*kept, *lost)]))
     first.stop()
     second.stop()
     committed = {assignment.partition: assignment.committed for assignment in join(cluster.connect().consumer(topic, group), 2)}
-    assert committed == {partition: Position(partition, 7) for partition in kept} | dict.fromkeys(lost)
+    assert committed == {partition: Position(partition, 0, "kept") for partition in kept} | dict.fromkeys(lost)
 
 
 def test_a_commit_waits_while_the_group_waits_for_another_member(cluster: Cluster, members: list[BusyMember]) -> None:
@@ -80,7 +80,7 @@ def test_a_commit_waits_while_the_group_waits_for_another_member(cluster: Cluste
         until(lambda: group_state(cluster.address, group) == "PreparingRebalance")
         polls = first.polls
         until(lambda: first.polls == polls + 3)  # by then its heartbeat has told it
-        kept = [Position(partition, 3, "kept") for partition in first.held]
+        kept = [Position(partition, 0, "kept") for partition in first.held]
         commit = first.begins(lambda consumer: consumer.commit(kept))
         dreamer.does("poll 2")
         commit.result(timeout=20)
