@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,16 @@ def kafka_url() -> Iterator[str]:
         except KafkaUnavailable as reason:
             without_kafka(str(reason))
         yield f"kafka://{address}"
+
+
+@pytest.fixture(scope="session")
+def cmapss_folder() -> Path:
+    """NASA's C-MAPSS files; they are no part of the project."""
+    data = os.environ.get("SENSORLINE_DATA", Path(__file__).parents[2] / "shared" / "data")
+    folder = Path(data) / "cmapss"
+    if not folder.is_dir():
+        pytest.skip(f"no C-MAPSS files in {folder}: set SENSORLINE_DATA to the folder of data sets")
+    return folder
 
 
 def without_kafka(reason: str) -> None:

@@ -6,19 +6,15 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli.main import main
+from tests.support.commands import PREFIX, Done, command_line, environment
 
 CONFIGURATION = '[sensors]\nnames = ["temperature", "vibration", "current"]\n[window]\ngap = "15s"\n'
-
-PREFIX = "SENSORLINE_"
-
-Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def process(folder: Path) -> Callable[..., Done]:
     """Like `sensorline`, as a process of its own, which also takes Python's own options."""
 
     def run(*arguments: str, python_options: Sequence[str] = (), **settings: str) -> Done:
-        command = [sys.executable, *python_options, "-m", "pipeline.cli", *arguments]
+        command = command_line(*arguments, python_options=python_options)
         return subprocess.run(command, cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False)
 
     return run
@@ -74,9 +70,7 @@ def recorded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["replay", "fleet.jsonl", "--speed", "max"],
         ["window", "--drain"],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *command], cwd=folder, env=environment(), capture_output=True, check=True
-        )
+        done = subprocess.run(command_line(*command), cwd=folder, env=environment(), capture_output=True, check=True)
         assert done.stdout == b"", "standard output carries data only"
     return folder
 
@@ -86,9 +80,3 @@ def recorded(recorded_folder: Path, folder: Path) -> Path:
     """The test's own copy of `recorded_folder`."""
     shutil.copytree(recorded_folder, folder, dirs_exist_ok=True)
     return folder
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without its own settings, and with those given."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return {**inherited, **{f"{PREFIX}{name.upper()}": value for name, value in settings.items()}}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +19,3 @@ def bench() -> Iterator[Bench]:
     broker.create_topic(TopicSettings(TOPIC, PARTITIONS, max_message_bytes=1_000))
     yield Bench(clock, broker, Hand(clock))
     broker.close()
-
-
-@pytest.fixture
-def cmapss_folder() -> Path:
-    root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("SENSORLINE_DATA", root.parent / "shared" / "data")) / "cmapss"
-    if not folder.is_dir():
-        pytest.skip(f"no C-MAPSS files in {folder}: set SENSORLINE_DATA to the folder of data sets")
-    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,3 @@ def policy() -> WindowPolicy:
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     return record_small_fleet(tmp_path_factory.mktemp("fleet"))
-
-
-@pytest.fixture
-def cmapss_folder() -> Path:
-    root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("SENSORLINE_DATA", root.parent / "shared" / "data")) / "cmapss"
-    if not folder.is_dir():
-        pytest.skip(f"no C-MAPSS files in {folder}: set SENSORLINE_DATA to the folder of data sets")
-    return folder
