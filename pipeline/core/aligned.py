@@ -19,7 +19,7 @@ class AlignedSegmenter:
         self._size_ms = size_ms
         self._step_ms = step_ms
         self._allowed_lateness_ms = policy.allowed_lateness_ms
-        self._filler = Filler(policy, builder, rows, _rename)
+        self._filler = Filler(policy, builder, rows, _name)
 
     def add(self, episode: Episode, step: Step, closed: list[Window]) -> int:
         self._close_until(episode, step.time, closed)
@@ -77,5 +77,5 @@ class AlignedSegmenter:
         return Late.TAKEN
 
 
-def _rename(episode: Episode, window: WindowState) -> None:
+def _name(episode: Episode, window: WindowState) -> None:
     window.chunk += 1

@@ -15,7 +15,7 @@ class WindowState(msgspec.Struct, array_like=True):
     """A window that takes steps, or a closed one that late steps may still revise.
 
     `place` and `chunk` name it within the episode: an ordinal (session, count), or the aligned start and the number of
-    windows that were split off at that place before.
+    the window at that place; both count from 1, and windows get them with their first step.
     """
 
     place: int

@@ -28,18 +28,18 @@ class Late(Enum):
 
 
 class Filler:
-    """Puts steps into windows. A window that closes begins again in the same state, under the name that `rename` gives it.
+    """Puts steps into windows. A window that closes begins again in the same state; `name` names it at its first own step.
 
     Each method appends the windows it publishes to `closed`.
     """
 
     def __init__(
-        self, policy: WindowPolicy, builder: WindowBuilder, rows: RowFormat, rename: Callable[[Episode, WindowState], None]
+        self, policy: WindowPolicy, builder: WindowBuilder, rows: RowFormat, name: Callable[[Episode, WindowState], None]
     ) -> None:
         self._caps = Caps(policy)
         self._builder = builder
         self._rows = rows
-        self._rename = rename
+        self._name = name
         self._emit_every = policy.emit_every
         self._keeps = policy.allowed_lateness_ms > 0
 
@@ -52,6 +52,8 @@ class Filler:
             caps.fit(window, step.time)
         if not window.steps:
             window.position = episode.steps
+        if not window.own:
+            self._name(episode, window)
         if not caps.append(window, step):
             return 1
         dropped = caps.drop_oldest(window)
@@ -107,7 +109,6 @@ class Filler:
             closed.append(self._builder.build(episode, window, reason))
             if self._keeps:
                 episode.kept.append(msgspec.structs.replace(window, reason=reason))
-            self._rename(episode, window)
         window.position += len(window.steps) - len(carried)
         window.steps, window.carried, window.taken = carried, len(carried), len(carried)
         window.dropped = window.sequence = 0

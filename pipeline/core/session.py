@@ -11,12 +11,12 @@ from pipeline.records import CloseReason, Window
 
 
 class SessionSegmenter:
-    """An episode has one open session; between sessions it is empty and already has the name of the next."""
+    """An episode has one open session, empty between sessions. Its ordinal counts the sessions in the order they began in."""
 
     def __init__(self, gap_ms: int, policy: WindowPolicy, builder: WindowBuilder, rows: RowFormat) -> None:
         self._gap_ms = gap_ms
         self._allowed_lateness_ms = policy.allowed_lateness_ms
-        self._filler = Filler(policy, builder, rows, _rename)
+        self._filler = Filler(policy, builder, rows, _name)
 
     def add(self, episode: Episode, step: Step, closed: list[Window]) -> int:
         window = self._open(episode)
@@ -34,8 +34,7 @@ class SessionSegmenter:
             return self._filler.insert(episode, window, step, closed)
         window = self._open(episode)
         if window.steps or episode.watermark > step.time + self._gap_ms:
-            episode.ordinal += 1
-            window = WindowState(episode.ordinal)
+            window = WindowState(0)
         self._filler.put(episode, window, step, closed)
         if window is not episode.windows[0]:
             self._filler.close(episode, window, CloseReason.GAP, closed)
@@ -57,11 +56,10 @@ class SessionSegmenter:
     def _open(self, episode: Episode) -> WindowState:
         if not episode.windows:
             episode.windows.append(WindowState(0))
-            _rename(episode, episode.windows[0])
         return episode.windows[0]
 
 
-def _rename(episode: Episode, window: WindowState) -> None:
+def _name(episode: Episode, window: WindowState) -> None:
     episode.ordinal += 1
     window.place = episode.ordinal
 

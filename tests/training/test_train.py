@@ -21,7 +21,7 @@ from pipeline.scoring.bundle import Bundle, read_bundle
 from pipeline.scoring.load import load_scorer
 from pipeline.training.dataset import LabelledWindows
 from pipeline.training.metrics import Epoch, classification_metrics, regression_metrics
-from pipeline.training.recipe import Recipe, Task, parse_channels
+from pipeline.training.recipe import Recipe, parse_channels
 from pipeline.training.train import Destination, train_bundle
 from producers.simulator.spec import SENSORS
 from tests.training.fleet import CONTRACT_SENSORS, Fleet, write_table

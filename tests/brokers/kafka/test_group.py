@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 from kafka import KafkaAdminClient
 
-from pipeline.brokers.protocol import Assignment, Message, Position
+from pipeline.brokers.protocol import Assignment, Consumer, Message, Position
 from pipeline.errors import LostPartitions, SensorlineError, Transient
 from tests.brokers.kafka.conftest import Cluster
 from tests.support.broker_logs import join, publish, read, texts, unique_name, values
@@ -81,9 +82,16 @@ def test_a_commit_waits_while_the_group_waits_for_another_member(cluster: Cluste
         polls = first.polls
         until(lambda: first.polls == polls + 3)  # by then its heartbeat has told it
         kept = [Position(partition, 0, "kept") for partition in first.held]
-        commit = first.begins(lambda consumer: consumer.commit(kept))
+        begun = threading.Event()
+
+        def commit(consumer: Consumer) -> None:
+            begun.set()
+            consumer.commit(kept)
+
+        committing = first.begins(commit)
+        begun.wait(timeout=20)
         dreamer.does("poll 2")
-        commit.result(timeout=20)
+        committing.result(timeout=20)
     for member in members:
         member.stop()
     committed = [assignment.committed for assignment in join(cluster.connect().consumer(topic, group), 2)]
