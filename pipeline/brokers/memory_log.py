@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from operator import attrgetter
@@ -93,13 +93,15 @@ class MemoryLog:
             for partition in self._topic(topic).partitions:
                 partition.compact()
 
-    def evict(self, group: str) -> None:
-        """Takes the partitions from all members of a group, as a broker does with members it no longer hears from.
+    def evict(self, group: str, partitions: Collection[int] | None = None) -> None:
+        """Takes partitions (None: all) from the members of a group, as a broker does with members it no longer hears from.
 
         A member that is alive after all learns of it at its next poll (revoked) or commit (`LostPartitions`).
         """
         with self._changed:
-            self._owners = {owned: member for owned, member in self._owners.items() if owned[0] != group}
+            for place in list(self._owners):
+                if place[0] == group and (partitions is None or place[2] in partitions):
+                    del self._owners[place]
             self._changed.notify_all()
 
     def settings(self) -> Mapping[str, TopicSettings]:

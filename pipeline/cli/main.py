@@ -12,6 +12,7 @@ import typer
 
 from pipeline.cli import check, models, producing, stages, tail, topics, training
 from pipeline.cli.context import Invocation
+from pipeline.cli.demo.command import demo
 from pipeline.errors import SensorlineError
 from pipeline.logs import LogFormat, LogLevel, set_up
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(demo)
 app.add_typer(topics.app, name="topics")
 app.command()(check.check)
 app.command()(producing.simulate)

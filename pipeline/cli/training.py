@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +12,7 @@ import typer
 from pipeline.cli.context import configuration
 from pipeline.cli.models import fill_rule
 from pipeline.cli.output import say
-from pipeline.config import Settings
-from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ConfigurationError
-from pipeline.records import Window
 
 
 def train(  # noqa: PLR0913 - the options are the parameters
@@ -41,9 +38,7 @@ def train(  # noqa: PLR0913 - the options are the parameters
 
     The windows are those that the configuration would make of the recording live; a window's label is that of its last step.
     """
-    from pipeline.scoring.contract import ContractSensor
-    from pipeline.training.dataset import label_windows
-    from pipeline.training.labels import read_label_table
+    from pipeline.training.files import contract_sensors, labelled_windows
     from pipeline.training.recipe import Recipe, Task, parse_channels
     from pipeline.training.train import Destination, train_bundle
 
@@ -62,16 +57,13 @@ def train(  # noqa: PLR0913 - the options are the parameters
         seed=seed,
     )
     destination = Destination(out, name or out.absolute().name, version)
-    table = read_label_table(labels, recipe)
-    policy = settings.window.policy()
     counts: Counter[str] = Counter()
-    labelled = label_windows((window for _, window in _windows(recording, settings, [policy], counts)), table)
+    labelled = labelled_windows(settings, recording, labels, recipe, counts)
     _say_refused(counts)
     left_out = f"left out: {labelled.unlabelled} without a label, {labelled.too_short} too short"
     say(f"{len(labelled.windows)} labelled windows of {len(labelled.devices)} devices; {left_out}")
-    known = settings.sensors
-    sensors = [ContractSensor(sensor, known.units.get(sensor), known.codes.get(sensor, ())) for sensor in known.names]
-    made = train_bundle(labelled, sensors, policy, recipe, destination, lambda epoch: say(epoch.shown()))
+    policy = settings.window.policy()
+    made = train_bundle(labelled, contract_sensors(settings), policy, recipe, destination, lambda epoch: say(epoch.shown()))
     for line in _shown(made.contract.metrics["held_out"]):
         say(f"held-out devices: {line}")
     say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}")
@@ -88,6 +80,7 @@ def lengths(
     The windows are those that the configuration would make of the recording live, but for the max_length that is tried.
     """
     from pipeline.cli.lengths_view import show
+    from pipeline.training.files import recorded_windows
     from pipeline.training.lengths import CapTally, bucket_costs, distribution_of, max_length_choices, uncapped, with_max_length
 
     settings = configuration(context).settings
@@ -95,28 +88,17 @@ def lengths(
         raise ConfigurationError("-: the recording is read twice; give a file")
     policy = settings.window.policy()
     counts: Counter[str] = Counter()
-    whole = distribution_of(window for _, window in _windows(recording, settings, [uncapped(policy)], counts))
+    whole = distribution_of(window for _, window in recorded_windows(settings, recording, [uncapped(policy)], counts))
     _say_refused(counts)
     if not whole.windows:
         raise ConfigurationError(f"{recording}: makes no window; is a sensor of [sensors] names in it?")
     tallies = {choice: CapTally(choice) for choice in max_length_choices(policy, whole.longest, _numbers("max-length", max_length))}
     by_place = list(tallies.values())
-    for place, window in _windows(recording, settings, [with_max_length(policy, choice) for choice in tallies], Counter()):
+    for place, window in recorded_windows(settings, recording, [with_max_length(policy, choice) for choice in tallies], Counter()):
         by_place[place].add(window)
     configured = tallies[policy.max_length].cost()
     padding = bucket_costs(configured.lengths, policy.max_length, _numbers("buckets", buckets))
     show(whole, [tally.cost() for tally in by_place], padding, policy.max_length)
-
-
-def _windows(recording: Path, settings: Settings, policies: Sequence[WindowPolicy], counts: Counter[str]) -> Iterator[tuple[int, Window]]:
-    """The windows of the recording under each policy: (index of the policy, window)."""
-    from pipeline.recordings.ordering import in_replay_order
-    from pipeline.recordings.windows import windows_by_policy
-    from pipeline.wire.readings import ReadingDecoder
-
-    sensors = settings.sensors
-    readings = in_replay_order(recording, tuple(sensors.codes)).readings
-    return windows_by_policy(readings, policies, ReadingDecoder(sensors.names, sensors.codes), counts)
 
 
 def _say_refused(counts: Counter[str]) -> None:

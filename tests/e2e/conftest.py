@@ -22,8 +22,8 @@ StartPipeline = Callable[..., Pipeline]
 @pytest.fixture(params=["memory", "sqlite", "kafka"])
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Broker]]:
     """Opens connections to one log, which are closed at the end of the test."""
-    urls = {"memory": lambda: "memory://", "sqlite": lambda: "sqlite:///log.db", "kafka": lambda: request.getfixturevalue("kafka_url")}
-    url = parse_url(urls[request.param](), tmp_path)
+    embedded = {"memory": "memory://", "sqlite": "sqlite:///log.db"}
+    url = parse_url(embedded.get(request.param) or request.getfixturevalue("kafka_url"), tmp_path)
     clock = SystemClock()
     memory = MemoryLog(clock)
     with ExitStack() as connections:

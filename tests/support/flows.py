@@ -31,12 +31,18 @@ def own_settings(partitions: int = 3, **sections: Mapping[str, Any]) -> Settings
     return Settings.model_validate({"pipeline": {"name": name}, "topics": {**topics, "partitions": partitions}, **sections})
 
 
-def contents(windows: Iterable[Window]) -> dict[Identity, str]:
-    """The content hash of each (id, sequence, revision); those that are there twice must be equal."""
-    found: dict[Identity, str] = {}
+def distinct(windows: Iterable[Window]) -> list[Window]:
+    """Each (id, sequence, revision) once, in the order of their first publication; those that are there twice must be equal."""
+    found: dict[Identity, Window] = {}
     for window in windows:
-        assert found.setdefault((window.id, window.sequence, window.revision), window.hash) == window.hash, "two contents of one window"
-    return found
+        first = found.setdefault((window.id, window.sequence, window.revision), window)
+        assert first.hash == window.hash, "two contents of one window"
+    return list(found.values())
+
+
+def contents(windows: Iterable[Window]) -> dict[Identity, str]:
+    """The content hash of each (id, sequence, revision)."""
+    return {(window.id, window.sequence, window.revision): window.hash for window in distinct(windows)}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from tests.support.kafka_jars import kafka_jars
 
 _JVM = ("-Xmx256m", "-Xms256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 _START_LIMIT_S = 90
+# The broker ends with whoever started it, even if that one is killed: then the pipe to the guard's input breaks.
+_GUARDED = 'exec 3<&0; { read _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
 _STARTED = "Kafka Server started"
 
 # One node that does everything, starts fast, lets a dead member go after a second and creates no topic by itself.
@@ -92,7 +94,8 @@ class KafkaServer:
         users = self._secured.users() if self._secured else []
         self._format(properties, users)
         self._process = subprocess.Popen(
-            _java("kafka.Kafka", str(properties)),
+            ["sh", "-c", _GUARDED, "sh", *_java("kafka.Kafka", str(properties))],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -114,10 +117,14 @@ class KafkaServer:
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Kills the process group; its folder is the caller's."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
+        """Kills the process group, guard and broker; its folder is the caller's."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _complaints(self) -> str:
         """What the broker says is wrong, and the last lines it wrote."""
@@ -154,9 +161,8 @@ class KafkaServer:
         self._ready_or_ended.set()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+        if self._process is not None:
+            self._process.send_signal(number)
 
 
 @contextmanager

@@ -1,0 +1,35 @@
+"""The windower and the oracle make the same windows of every log."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.brokers.protocol import Record
+from pipeline.core.policy import WindowPolicy
+from pipeline.stages.protocol import Handover
+from pipeline.stages.window import WindowStage
+from pipeline.stages.window_partition import WindowTopics
+from pipeline.wire.readings import ReadingDecoder
+from pipeline.wire.windows import decode_window
+from tests.support.oracle import Shown, shown, windows_of
+from tests.support.streams import SENSORS, SHAPES, Event, events, log_of, policies
+
+CLOSING = Record("readings", 0, 10_000, 0, b"", None, (("arrival", b"100000"),))
+
+
+def windows_by_the_stage(log: list[Record], policy: WindowPolicy) -> list[Shown]:
+    stage = WindowStage(WindowTopics("readings", "windows", "rejected"), policy, ReadingDecoder(SENSORS), None)
+    stage.assign(Handover(0, 0, writer="first"))
+    return [shown(decode_window(message.value or b"")) for message in stage.step(log, 0) if message.topic == "windows"]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=repr)
+@given(st.data())
+def test_the_windows_of_a_log_are_those_of_the_design(shape: object, data: st.DataObject) -> None:
+    policy = data.draw(policies([shape]))
+    log = [*log_of(data.draw(st.lists(events, min_size=5, max_size=40))), CLOSING]
+    assert Counter(windows_by_the_stage(log, policy)) == Counter(windows_of(log, policy, SENSORS))

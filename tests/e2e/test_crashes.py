@@ -1,0 +1,104 @@
+"""Windower, scorer and alerter killed in the middle of a stream: what comes out is that of a pass without any crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from pipeline.brokers.protocol import Message
+from pipeline.records import Alert, Prediction
+from pipeline.wire.headers import arrival_header, tick
+from producers.publishing import send_reading
+from producers.simulator.fleet import readings
+from tests.e2e.conftest import StartPipeline
+from tests.support.broker_logs import publish
+from tests.support.commands import Running, eventually
+from tests.support.flows import contents
+from tests.support.pipelines import Pipeline
+from tests.support.simulated import FLEET, SECTIONS
+
+ALERTS = """[[alerts]]
+name = "wear"
+output = "wear"
+above = 0.5
+clear_below = 0.4
+for = "2 of 3"
+"""
+STAGES = ("window", "score", "alert")
+CRASHES = 3
+GOES_ON_WITHIN_S = 60  # a scorer starts TensorFlow, and Kafka waits for the session of the dead
+TOLERANCE = 1e-5
+
+Item = TypeVar("Item", Prediction, Alert)
+
+
+def publish_part(pipeline: Pipeline, part: int) -> None:
+    """One of CRASHES + 1 parts of the recorded fleet, as a replay publishes it; after the last one it is closed."""
+    recording = list(readings(FLEET))
+    size = len(recording) // (CRASHES + 1) + 1
+    publisher = pipeline.broker.publisher()
+    for reading in recording[part * size : (part + 1) * size]:
+        send_reading(publisher, pipeline.readings, reading, (arrival_header(reading.arrival or 0),))
+    publisher.flush()
+    publisher.close()
+    if part == CRASHES:
+        closed = arrival_header((recording[-1].arrival or 0) + pipeline.settings.window.idle_timeout_ms)
+        publish(pipeline.broker, *[tick(pipeline.readings, partition, (closed,)) for partition in range(pipeline.partitions)])
+
+
+def start(pipeline: Pipeline) -> list[Running]:
+    return [pipeline.start(stage) for stage in STAGES]
+
+
+def by_identity(items: Iterable[Item]) -> dict[tuple[str, ...], Item]:
+    """Each once; an alert's two records share their id."""
+    found: dict[tuple[str, ...], Item] = {}
+    for item in items:
+        key = (item.id, item.state) if isinstance(item, Alert) else (item.id,)
+        assert_equal(found.setdefault(key, item), item)
+    return found
+
+
+def assert_equal(one: Prediction | Alert, other: Prediction | Alert) -> None:
+    """Equal but for the scores, which agree within the tolerance, and for when and in what batch they were made."""
+    if isinstance(one, Prediction) and isinstance(other, Prediction):
+        assert (one.id, one.device, one.window, one.model) == (other.id, other.device, other.window, other.model)
+        assert one.outputs.keys() == other.outputs.keys()
+        assert all(abs(one.outputs[name] - b) <= TOLERANCE * max(1, abs(b)) for name, b in other.outputs.items())
+    elif isinstance(one, Alert) and isinstance(other, Alert):
+        assert abs(one.value - other.value) <= TOLERANCE * max(1, abs(other.value))
+        assert (one.id, one.device, one.rule, one.state) == (other.id, other.device, other.rule, other.state)
+        assert (one.since, one.time, one.predictions) == (other.since, other.time, other.predictions)
+
+
+def test_processes_killed_in_the_middle_of_a_stream_leave_no_trace(start_pipeline: StartPipeline, wear_bundle: Path) -> None:
+    pipeline = start_pipeline(f'{SECTIONS}[model]\npath = "{wear_bundle}"\n{ALERTS}')
+    for part in range(CRASHES):
+        stages = start(pipeline)
+        before = pipeline.count("predictions")
+        publish_part(pipeline, part)
+        eventually(lambda seen=before: pipeline.count("predictions") > seen, GOES_ON_WITHIN_S, lambda: [stage.said for stage in stages])
+        for stage in stages:
+            stage.kill()
+    publish_part(pipeline, CRASHES)
+    stages = start(pipeline)
+
+    reference = pipeline.beside()
+    reference.succeeds("run", "--until-end")
+    windows, predictions, alerts = contents(reference.windows()), by_identity(reference.predictions()), by_identity(reference.alerts())
+    assert len(predictions) == len(reference.predictions()) > 100
+    assert len(alerts) == len(reference.alerts()) > 2
+    eventually(lambda: contents(pipeline.windows()).keys() >= windows.keys(), GOES_ON_WITHIN_S)
+    eventually(lambda: by_identity(pipeline.predictions()).keys() >= predictions.keys(), GOES_ON_WITHIN_S)
+    eventually(lambda: by_identity(pipeline.alerts()).keys() >= alerts.keys(), GOES_ON_WITHIN_S)
+    assert [stage.interrupt() for stage in stages] == [0, 0, 0]
+
+    assert contents(pipeline.windows()) == windows
+    for found, wanted in ((by_identity(pipeline.predictions()), predictions), (by_identity(pipeline.alerts()), alerts)):
+        assert found.keys() == wanted.keys()
+        for key, item in wanted.items():
+            assert_equal(found[key], item)

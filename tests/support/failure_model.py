@@ -1,0 +1,339 @@
+"""A model of failure: what people, machines and the network do to a stage, and the promises that hold afterwards.
+
+A `Scenario` is a list of operations on a log in memory: readings come, members of the group take turns, make checkpoints,
+crash between any two steps, lose partitions with or without learning of it, come back late and go on writing; the state is
+compacted at any time. In the end an uninterrupted session closes everything. `play` raises `AssertionError` where a promise
+of the design (P1 to P6) is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from pipeline.brokers.memory import MemoryBroker, MemoryLog
+from pipeline.brokers.protocol import Message, Position, Record, TopicSettings
+from pipeline.clock import ManualClock
+from pipeline.errors import LostPartitions
+from pipeline.session import Session, SessionOptions
+from pipeline.stages.protocol import Handover, Stage
+from tests.support.faulty_broker import FaultyBroker
+
+Event = TypeVar("Event")
+
+GROUP = "house"
+NEVER_MS = 10**9
+MEMBERS = 2
+
+
+class Happens(Enum):
+    """What can come between two steps of a member."""
+
+    CRASH = "it crashes"
+    REBALANCE = "it loses partitions"
+    TAKEOVER = "it loses partitions, and their next owner goes on with them at once"
+    COMPACTION = "the state is compacted"
+    ZOMBIE = "an earlier owner wakes up and writes"
+
+
+@dataclass(frozen=True)
+class Publish(Generic[Event]):
+    """Something is published to the stage's source."""
+
+    event: Event
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A member takes turns; one that is not there is started."""
+
+    member: int
+    turns: int = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A member makes a checkpoint."""
+
+    member: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A member takes turns and makes a checkpoint; at its `step`-th step from the beginning something happens."""
+
+    member: int
+    turns: int
+    step: int
+    happens: Happens
+    partitions: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A member is gone, and with it all that it has not committed."""
+
+    member: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A member stops cleanly, and is started again with the same stage."""
+
+    member: int
+
+
+@dataclass(frozen=True)
+class Rebalance:
+    """Partitions are taken from their owners; whoever polls first gets them."""
+
+    partitions: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A member is given up by the group without knowing it; from now on it is a zombie."""
+
+    member: int
+    partitions: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Zombie:
+    """The oldest zombie reads on, publishes and ticks; with `commits` it also writes its state and tries to commit."""
+
+    turns: int
+    commits: bool
+
+
+@dataclass(frozen=True)
+class Compact:
+    """The state topic is compacted."""
+
+
+Operation = Publish[Event] | Turn | Checkpoint | Fault | Crash | Stop | Rebalance | Stall | Zombie | Compact
+
+
+@dataclass(frozen=True)
+class Flow(Generic[Event]):
+    """A stage and what surrounds it."""
+
+    stage: Callable[[], Stage]
+    outputs: tuple[str, ...]
+    messages: Callable[[Event, int, int], list[Message]]  # of an event, the time in ms, the number of partitions
+    wait_ms: Callable[[Event], int]  # time that passes before the event
+    closing: Callable[[int], list[Message]]  # closes everything, given the number of partitions
+
+
+@dataclass(frozen=True)
+class Scenario(Generic[Event]):
+    """What happens."""
+
+    partitions: int
+    max_records: int
+    operations: tuple[Operation[Event], ...]
+
+
+class Crashed(Exception):
+    """A process ends here."""
+
+
+@dataclass
+class _Member:
+    broker: FaultyBroker
+    session: Session
+    stage: Stage
+
+
+class World(Generic[Event]):
+    """The log, the members of the group, and a reference: a stage that nothing ever happens to."""
+
+    def __init__(self, flow: Flow[Event], scenario: Scenario[Event]) -> None:
+        self.flow = flow
+        self.partitions = scenario.partitions
+        self.log = MemoryLog(clock := ManualClock(1_000))
+        self.broker = MemoryBroker(self.log)
+        self.reference = flow.stage()
+        self.expected: set[Message] = set()
+        self._clock = clock
+        self._options = SessionOptions(GROUP, NEVER_MS, scenario.max_records)
+        self._source = self.reference.source
+        self.state_topic = self._options.state_topic(self._source)
+        self._publisher = self.broker.publisher()
+        self._members: list[_Member | None] = [None] * MEMBERS
+        self._stages: list[Stage | None] = [None] * MEMBERS  # of members that stopped cleanly
+        self._zombies: list[tuple[_Member, frozenset[int]]] = []
+        self._judged = dict.fromkeys(range(scenario.partitions), 0)
+        for topic in (self._source, *flow.outputs):
+            self.broker.create_topic(TopicSettings(topic, scenario.partitions))
+        self.broker.create_topic(TopicSettings(self.state_topic, scenario.partitions, compacted=True))
+        for partition in range(scenario.partitions):
+            self.reference.assign(Handover(partition, 0, writer="reference", partitions=scenario.partitions))
+
+    def do(self, operation: Operation[Event]) -> None:
+        """One operation."""
+        match operation:
+            case Publish(event):
+                self._clock.advance(self.flow.wait_ms(event))
+                self._publish(self.flow.messages(event, self._clock.now_ms(), self.partitions))
+            case Turn(number, turns):
+                self._drive(number, turns, checkpoint=False)
+            case Checkpoint(number):
+                self._drive(number, 0, checkpoint=True)
+            case Fault(number, turns, step, happens, partitions):
+                member = self._member(number)
+                member.broker.steps.at(step, lambda: self._happen(number, happens, partitions))
+                self._drive(number, turns, checkpoint=True)
+                member.broker.steps.clear()
+            case Crash(number):
+                self._crash(number)
+            case Stop(number):
+                self._stop(number)
+            case Rebalance(partitions):
+                self.log.evict(GROUP, partitions)
+            case Stall(number, partitions):
+                self._stall(number, partitions)
+            case Zombie(turns, commits):
+                self._wake(turns, commits)
+            case Compact():
+                self.log.compact(self.state_topic)
+
+    def finish(self) -> Stage:
+        """All are gone; an uninterrupted session reads to the end, where everything closes."""
+        for number in range(MEMBERS):
+            self._crash(number)
+        for zombie, _ in self._zombies:
+            zombie.broker.close()
+        self._publish(self.flow.closing(self.partitions))
+        last = self._start(self.flow.stage())
+        last.session.turn(0)
+        while last.session.turn(0):
+            pass
+        last.session.checkpoint()
+        last.session.checkpoint()  # what the first one allowed to be deleted
+        return last.stage
+
+    def records(self, topic: str) -> list[Record]:
+        """Everything in a topic."""
+        return [record for partition in range(self.partitions) for record in self.log.read(topic, partition, 0, NEVER_MS)]
+
+    def source(self, partition: int) -> list[Record]:
+        """The stage's input."""
+        return self.log.read(self._source, partition, 0, NEVER_MS)
+
+    def published(self) -> set[Message]:
+        """What the members have published so far."""
+        records = (record for topic in self.flow.outputs for record in self.records(topic))
+        return {Message(record.topic, record.key, record.value, record.headers) for record in records}
+
+    def judge(self, partition: int, offset: int) -> set[Message]:
+        """What the reference makes of the records before `offset` that it has not yet been given."""
+        before, self._judged[partition] = self._judged[partition], max(offset, self._judged[partition])
+        records = self.log.read(self._source, partition, before, max(0, offset - before))
+        made = set(self.reference.step(records, 0))
+        self.expected |= made
+        return made
+
+    def _publish(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._publisher.send(message)
+        self._publisher.flush()
+
+    def _on_commit(self, topic: str, position: Position) -> None:
+        lost = self.judge(position.partition, position.offset)
+        assert not lost or lost <= self.published(), "P4: a committed offset passes an output that is not in the log"
+
+    def _start(self, stage: Stage) -> _Member:
+        broker = FaultyBroker(self.log, self._on_commit)
+        return _Member(broker, Session(broker, stage, self._options, self._clock), stage)
+
+    def _member(self, number: int) -> _Member:
+        member = self._members[number]
+        if member is None:
+            member = self._members[number] = self._start(self._stages[number] or self.flow.stage())
+        return member
+
+    def _drive(self, number: int, turns: int, checkpoint: bool) -> None:
+        member = self._member(number)
+        try:
+            for _ in range(turns):
+                member.session.turn(0)
+            if checkpoint:
+                member.session.checkpoint()
+        except Crashed:
+            self._crash(number)
+        except LostPartitions:
+            self._leave(number)
+
+    def _happen(self, number: int, happens: Happens, partitions: frozenset[int]) -> None:
+        match happens:
+            case Happens.CRASH:
+                raise Crashed
+            case Happens.REBALANCE:
+                self.log.evict(GROUP, partitions)
+            case Happens.TAKEOVER:
+                self.log.evict(GROUP, partitions)
+                self._drive((number + 1) % MEMBERS, 2, checkpoint=True)
+            case Happens.COMPACTION:
+                self.log.compact(self.state_topic)
+            case Happens.ZOMBIE:
+                self._wake(2, commits=True)
+
+    def _crash(self, number: int) -> None:
+        member, self._members[number], self._stages[number] = self._members[number], None, None
+        if member is not None:
+            member.broker.close()
+
+    def _leave(self, number: int) -> None:
+        """A life of the clients is over: the stage goes on with new ones."""
+        member, self._members[number] = self._members[number], None
+        if member is not None:
+            member.session.close()
+            self._stages[number] = member.stage
+
+    def _stop(self, number: int) -> None:
+        if self._members[number] is not None:
+            self._drive(number, 0, checkpoint=True)
+            self._leave(number)
+
+    def _stall(self, number: int, partitions: frozenset[int]) -> None:
+        member = self._members[number]
+        lost = partitions & set(member.session.partitions) if member else frozenset()
+        if member is None or not lost:
+            return
+        self.log.evict(GROUP, lost)
+        member.broker.unaware = True
+        self._members[number], self._stages[number] = None, None
+        self._zombies.append((member, frozenset(lost)))
+
+    def _wake(self, turns: int, commits: bool) -> None:
+        if not self._zombies:
+            return
+        zombie, lost = self._zombies[0]
+        for _ in range(turns):
+            zombie.session.turn(0)
+        if not commits:
+            return
+        del self._zombies[0]
+        try:
+            zombie.session.checkpoint()
+        except LostPartitions:
+            zombie.session.close()
+        else:
+            raise AssertionError(f"the commit of a zombie was accepted for partitions {sorted(lost)}")
+
+
+def play(flow: Flow[Event], scenario: Scenario[Event]) -> tuple[World[Event], Stage]:
+    """Plays the scenario to its end and checks what holds for every stage; returns what further promises are about."""
+    world = World(flow, scenario)
+    for operation in scenario.operations:
+        world.do(operation)
+    stage = world.finish()
+    for partition in range(world.partitions):
+        world.judge(partition, world.log.ends(world.reference.source)[partition])
+    published = world.published()
+    assert world.expected - published == set(), "P3: something is missing"
+    assert published - world.expected == set(), "P3: something is there that one uninterrupted pass does not make"
+    return world, stage

@@ -1,0 +1,190 @@
+"""A memory broker that behaves as a cluster may: no transactions, and something can happen between any two steps of a member.
+
+A step is one record that reaches the log, one acknowledgement, one commit of one partition, one poll, one look at offsets.
+It keeps the broker contract by delegation to a `MemoryBroker`, which alone stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from pipeline.brokers.memory import MemoryBroker, MemoryLog
+from pipeline.brokers.protocol import Consumer, Message, Poll, Position, Publisher, Record, TopicSettings
+from pipeline.errors import LostPartitions
+
+OnCommit = Callable[[str, Position], None]
+"""Told of each position that the log has accepted: topic, position."""
+
+
+class Steps:
+    """The steps of one member; something can be made to happen at one to come."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._happens: Callable[[], None] | None = None
+
+    def at(self, number: int, happens: Callable[[], None]) -> None:
+        """At the `number`-th step from now, from 1, before it is done."""
+        self._left, self._happens = number, happens
+
+    def clear(self) -> None:
+        """Nothing is to happen any more."""
+        self._happens = None
+
+    def step(self) -> None:
+        """One step."""
+        self._left -= 1
+        if self._left == 0 and self._happens is not None:
+            happens, self._happens = self._happens, None
+            happens()
+
+
+class FaultyBroker:
+    """One member's connection; a `Broker`."""
+
+    atomic = False
+
+    def __init__(self, log: MemoryLog, on_commit: OnCommit) -> None:
+        self.steps = Steps()
+        self.unaware = False  # it lost partitions, but learns of it only by a refused commit
+        self._log = log
+        self._inner = MemoryBroker(log)
+        self._on_commit = on_commit
+
+    def topics(self) -> Mapping[str, TopicSettings]:
+        return self._inner.topics()
+
+    def create_topic(self, settings: TopicSettings) -> bool:
+        return self._inner.create_topic(settings)
+
+    def delete_topic(self, name: str) -> bool:
+        return self._inner.delete_topic(name)
+
+    def start_offsets(self, topic: str) -> Mapping[int, int]:
+        self.steps.step()
+        return self._inner.start_offsets(topic)
+
+    def end_offsets(self, topic: str) -> Mapping[int, int]:
+        self.steps.step()
+        return self._inner.end_offsets(topic)
+
+    def publisher(self) -> Publisher:
+        return _Publisher(self._inner.publisher(), self.steps)
+
+    def consumer(self, topic: str, group: str | None, max_records: int = 2000) -> Consumer:
+        inner = self._inner.consumer(topic, group, max_records)
+        return _Reader(inner, self.steps) if group is None else _Member(self, inner, topic, max_records)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        """What a member goes on to read that does not know that it has lost the partition."""
+        return self._log.read(topic, partition, offset, limit)
+
+    def committed(self, topic: str, position: Position) -> None:
+        """The log has accepted a position."""
+        self._on_commit(topic, position)
+
+
+class _Publisher:
+    """What was sent reaches the log one by one, so a crash leaves any beginning of it there."""
+
+    def __init__(self, inner: Publisher, steps: Steps) -> None:
+        self._inner = inner
+        self._steps = steps
+        self._sent: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self._sent.append(message)
+
+    def flush(self) -> None:
+        while self._sent:
+            self._steps.step()
+            self._inner.send(self._sent.pop(0))
+            self._inner.flush()
+        self._steps.step()
+
+    def close(self) -> None:
+        self._sent.clear()
+        self._inner.close()
+
+
+class _Reader:
+    """Reads without a group, a few records at a time, so that much can happen meanwhile."""
+
+    def __init__(self, inner: Consumer, steps: Steps) -> None:
+        self._inner = inner
+        self._steps = steps
+
+    def poll(self, timeout_s: float) -> Poll:
+        self._steps.step()
+        return self._inner.poll(timeout_s)
+
+    def position(self, partition: int) -> int:
+        return self._inner.position(partition)
+
+    def seek(self, partition: int, offset: int) -> None:
+        self._inner.seek(partition, offset)
+
+    def commit(self, positions: Sequence[Position]) -> None:
+        self._inner.commit(positions)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Member:
+    """A member of a group. Unaware, it goes on reading what it held; only a commit tells it."""
+
+    def __init__(self, broker: FaultyBroker, inner: Consumer, topic: str, max_records: int) -> None:
+        self._broker = broker
+        self._inner = inner
+        self._topic = topic
+        self._max_records = max_records
+        self._held: set[int] = set()
+
+    def poll(self, timeout_s: float) -> Poll:
+        self._broker.steps.step()
+        if self._broker.unaware:
+            return Poll(records=self._read_on())
+        poll = self._inner.poll(timeout_s)
+        self._held = (self._held - set(poll.revoked)) | {assignment.partition for assignment in poll.assigned}
+        return poll
+
+    def _read_on(self) -> list[Record]:
+        records: list[Record] = []
+        for partition in sorted(self._held):
+            found = self._broker.read(self._topic, partition, self._inner.position(partition), self._max_records - len(records))
+            if found:
+                self._inner.seek(partition, found[-1].offset + 1)
+            records += found
+        return records
+
+    def position(self, partition: int) -> int:
+        return self._inner.position(partition)
+
+    def seek(self, partition: int, offset: int) -> None:
+        self._inner.seek(partition, offset)
+
+    def commit(self, positions: Sequence[Position]) -> None:
+        """One partition after the other: what is still this member's is stored, whatever is refused."""
+        lost: LostPartitions | None = None
+        for position in positions:
+            self._broker.steps.step()
+            try:
+                self._inner.commit([position])
+            except LostPartitions as error:
+                lost = error
+            else:
+                self._broker.committed(self._topic, position)
+        if lost is not None:
+            raise lost
+        self._broker.steps.step()
+
+    def close(self) -> None:
+        self._inner.close()

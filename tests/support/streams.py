@@ -1,0 +1,189 @@
+"""Random streams of readings, as people's machines send them, and random window policies; all times are small numbers of ms.
+
+A stream is a list of events. `messages` turns one into what a producer publishes; `log_of` into the records of one
+partition, without a broker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from hypothesis import strategies as st
+
+from pipeline.brokers.protocol import Headers, Message, Record
+from pipeline.core.policy import Count, Hopping, Keep, Overflow, Session, Shape, Tumbling, WindowPolicy
+from pipeline.wire.headers import RESET, arrival_header, tick
+
+TOPIC = "readings"
+SENSORS = ("a", "b")
+DEVICES = "pqrs"
+START_MS = 1_000
+SHAPES: Sequence[Shape] = (Session(10), Tumbling(10), Hopping(12, 4), Count(4, 2, True), Count(4, 3, False))
+
+Cells = tuple[float | None, float | None]
+
+
+class Broken(Enum):
+    """A record that is refused as a whole."""
+
+    NOT_JSON = b"{"
+    NO_VALUE = None
+    EMPTY = b""
+    UNKNOWN_SENSOR = b'{"device":"%s","time":1000,"values":{"z":1}}'
+    UNEQUAL_ARRAYS = b'{"device":"%s","times":[1000,1001],"values":{"a":[1]}}'
+    OTHER_DEVICE = b'{"device":"other %s","time":1000,"values":{"a":1}}'
+
+
+@dataclass(frozen=True)
+class Said:
+    """One record of one device: readings by clocks that are so many ms behind its arrival, a batch where there are several."""
+
+    device: str
+    behind_ms: tuple[int, ...]
+    cells: tuple[Cells, ...]
+    broken: Broken | None = None
+
+    def body(self, arrival: int) -> bytes | None:
+        """The record's value."""
+        if self.broken is not None:
+            text: bytes | None = self.broken.value
+            return text and text.replace(b"%s", self.device.encode())
+        times = [arrival - behind for behind in self.behind_ms]
+        if len(times) == 1:
+            return json.dumps({"device": self.device, "time": times[0], "values": dict(zip(SENSORS, self.cells[0], strict=True))}).encode()
+        columns = {sensor: [row[place] for row in self.cells] for place, sensor in enumerate(SENSORS)}
+        return json.dumps({"device": self.device, "times": times, "values": columns}).encode()
+
+
+@dataclass(frozen=True)
+class Live:
+    """After `wait_ms` a device says something, `copies` times."""
+
+    wait_ms: int
+    said: Said
+    copies: int = 1
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Nothing happens for a while."""
+
+    wait_ms: int
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A tick that somebody else publishes, with or without an arrival of its own."""
+
+    wait_ms: int
+    arrival: int | None = None
+
+
+@dataclass(frozen=True)
+class BadHeader:
+    """A reading whose arrival header is no number."""
+
+    wait_ms: int
+    said: Said
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A recording from `first_ms` on: a reset in each partition, the readings with their recorded arrivals, perhaps closing ticks."""
+
+    first_ms: int
+    readings: tuple[tuple[int, Said], ...]  # (wait in the recording, what was said)
+    close_after_ms: int | None
+
+
+Event = Live | Silence | Heartbeat | BadHeader | Replay
+
+
+def messages(event: Event, now_ms: int, partitions: int) -> list[Message]:
+    """What the event publishes when it is `now_ms`."""
+    every = range(partitions)
+    match event:
+        case Live(_, said, copies):
+            return [_reading(said, now_ms)] * copies
+        case Silence():
+            return []
+        case Heartbeat(_, arrival):
+            headers: Headers = () if arrival is None else (arrival_header(arrival),)
+            return [tick(TOPIC, partition, headers) for partition in every]
+        case BadHeader(_, said):
+            return [_reading(said, now_ms, (("arrival", b"-1"),))]
+        case Replay(first_ms, readings, close_after_ms):
+            out = [tick(TOPIC, partition, (arrival_header(first_ms), (RESET, b""))) for partition in every]
+            arrival = first_ms
+            for wait_ms, said in readings:
+                arrival += wait_ms
+                out.append(_reading(said, arrival, (arrival_header(arrival),)))
+            if close_after_ms is not None:
+                out += [tick(TOPIC, partition, (arrival_header(arrival + close_after_ms),)) for partition in every]
+            return out
+
+
+def log_of(events: Iterable[Event]) -> list[Record]:
+    """The records of the only partition of a log that nobody else writes to."""
+    records: list[Record] = []
+    now = START_MS
+    for event in events:
+        now += 0 if isinstance(event, Replay) else event.wait_ms
+        for message in messages(event, now, 1):
+            records.append(Record(TOPIC, 0, len(records), now, message.key, message.value, message.headers))
+    return records
+
+
+def _reading(said: Said, arrival: int, headers: Headers = ()) -> Message:
+    return Message(TOPIC, said.device.encode(), said.body(arrival), headers)
+
+
+_waits = st.one_of(st.integers(0, 6), st.integers(0, 60))
+_behind = st.one_of(st.integers(0, 4), st.integers(0, 14), st.integers(-45, 45))
+_cells = st.sampled_from([(1.0, None), (2.0, 0.1), (None, 3.5), (4.0, 4.0), (None, None)])
+_devices = st.sampled_from(DEVICES)
+_single = st.builds(lambda device, behind, cells: Said(device, (behind,), (cells,)), _devices, _behind, _cells)
+_batch = st.builds(
+    lambda device, rows: Said(device, tuple(behind for behind, _ in rows), tuple(cells for _, cells in rows)),
+    _devices,
+    st.lists(st.tuples(_behind, _cells), min_size=2, max_size=5),
+)
+_broken = st.builds(lambda device, broken: Said(device, (), (), broken), _devices, st.sampled_from(Broken))
+_said = st.one_of(_single, _single, _single, _batch, _broken)
+_replayed = st.lists(st.tuples(_waits, _said), min_size=1, max_size=8).map(tuple)
+
+lives = st.builds(Live, _waits, _said, st.sampled_from([1, 1, 1, 2]))
+events: st.SearchStrategy[Event] = st.one_of(
+    *[lives] * 8,
+    st.builds(Silence, st.integers(15, 120)),
+    st.builds(Heartbeat, _waits, st.none() | st.integers(900, 1_300)),
+    st.builds(BadHeader, _waits, _single),
+    st.builds(Replay, st.integers(900, 1_200), _replayed, st.none() | st.integers(0, 80)),
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn, shapes: Sequence[Shape] = SHAPES) -> WindowPolicy:
+    """Any policy that does not contradict itself: what contradicts the rest is left out, rare keys are rarely set."""
+    shape = draw(st.sampled_from(shapes))
+    is_count = isinstance(shape, Count)
+    carry = 0 if is_count else draw(st.sampled_from([0, 0, 1, 3]))
+    return WindowPolicy(
+        shape=shape,
+        out_of_orderness_ms=draw(st.integers(0, 8)),
+        idle_timeout_ms=draw(st.integers(18, 40)),
+        max_length=draw(st.integers(4, 6)),
+        overflow=Overflow.SPLIT if carry else draw(st.sampled_from(Overflow)),
+        keep=draw(st.sampled_from(Keep)),
+        max_duration_ms=None if is_count else draw(st.none() | st.integers(0, 15)),
+        carry=carry,
+        min_length=draw(st.integers(1, 3)),
+        emit_every=0 if is_count else draw(st.sampled_from([0, 0, 1, 2])),
+        allowed_lateness_ms=0 if is_count or carry else draw(st.sampled_from([0, 0, 5, 20])),
+        max_ahead_ms=draw(st.none() | st.just(30)),
+        max_behind_ms=draw(st.none() | st.just(30)),
+        max_pending=draw(st.sampled_from([1, 3, 10_000])),
+    )
