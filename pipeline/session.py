@@ -13,11 +13,12 @@ from uuid import uuid4
 
 import msgspec
 
-from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Record
+from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Position, Record
 from pipeline.brokers.reading import read_now
 from pipeline.clock import Clock
-from pipeline.core.keyed_state import Write
+from pipeline.core.keyed_state import NOBODY, Write
 from pipeline.stages.protocol import Handover, Stage
+from pipeline.stages.recovery import check_inside
 
 log = logging.getLogger(__name__)
 
@@ -119,20 +120,33 @@ class Session:
     def _begin(self, assigned: Sequence[Assignment]) -> None:
         """Restores what the partitions' last owners left. A partition that nobody has begun is begun at once by a commit that
         names its writer: a state without a commit could not be told from one whose commit was lost."""
-        places = {assignment.partition for assignment in assigned}
-        starts = self._broker.start_offsets(self._stage.source)
-        state: dict[int, list[Record]] = {partition: [] for partition in places}
-        if self._stage.keeps_state:
-            for record in read_now(self._broker, self._state_topic, places):
-                state[record.partition].append(record)
-        for partition, committed in [(assignment.partition, assignment.committed) for assignment in assigned]:
+        starts, ends = self._broker.start_offsets(self._stage.source), self._broker.end_offsets(self._stage.source)
+        found = {assignment.partition: _begun(assignment.committed) for assignment in assigned}
+        for partition, committed in found.items():
+            if committed is not None:
+                check_inside(committed, starts[partition], ends[partition])
+        state = self._read_state(found, starts) if self._stage.keeps_state else {}
+        for partition, committed in found.items():
             offset = starts[partition] if committed is None else committed.offset
-            self._stage.assign(Handover(partition, offset, committed, state[partition], uuid4().hex, len(starts)))
+            self._stage.assign(Handover(partition, offset, committed, state.get(partition, ()), uuid4().hex, len(starts)))
             self._heard_s[partition] = self._clock.monotonic_s()
             self.counts["assigned"] += 1
-            log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, len(state[partition]))
-        if any(assignment.committed is None for assignment in assigned):
+            restored = len(state.get(partition, ()))
+            log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, restored)
+        if None in found.values():
             self.checkpoint()
+
+    def _read_state(self, found: Mapping[int, Position | None], starts: Mapping[int, int]) -> Mapping[int, Sequence[Record]]:
+        """The state of the partitions, as their last owners left it.
+
+        A partition may have been lost while it was read; its new owner then has written state of its own, and deleted what
+        it found. So what was found is committed again, unchanged, which the log refuses to all but the owner.
+        """
+        state: dict[int, list[Record]] = {partition: [] for partition in found}
+        for record in read_now(self._broker, self._state_topic, state.keys()):
+            state[record.partition].append(record)
+        self._consumer.commit([it or Position(partition, starts[partition], NOBODY) for partition, it in found.items()])
+        return state
 
     def _write(self, partition: int, writes: Sequence[Write]) -> None:
         for write in writes:
@@ -166,6 +180,11 @@ class Session:
                 self._heard_s[partition] = now_s
                 self.counts["ticks_sent"] += 1
         self._publisher.flush()
+
+
+def _begun(committed: Position | None) -> Position | None:
+    """The position, unless nobody has begun from it."""
+    return None if committed is None or committed.metadata == NOBODY else committed
 
 
 class Pace:

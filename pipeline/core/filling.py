@@ -33,9 +33,7 @@ class Filler:
     Each method appends the windows it publishes to `closed`.
     """
 
-    def __init__(
-        self, policy: WindowPolicy, builder: WindowBuilder, rows: RowFormat, name: Callable[[Episode, WindowState], None]
-    ) -> None:
+    def __init__(self, policy: WindowPolicy, builder: WindowBuilder, rows: RowFormat, name: Callable[[Episode, WindowState], None]) -> None:
         self._caps = Caps(policy)
         self._builder = builder
         self._rows = rows

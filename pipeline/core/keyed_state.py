@@ -71,6 +71,9 @@ def encode_mark(mark: Mark) -> str:
     return msgspec.json.encode(mark).decode()
 
 
+NOBODY = encode_mark(Mark(""))  # the metadata of a position that no writer has begun from
+
+
 def decode_mark(metadata: str) -> Mark | None:
     """The mark; None for metadata that is not ours."""
     try:

@@ -91,6 +91,7 @@ class PartitionWindower:
     def skips(self, device: str, offset: int) -> bool:
         """The record at `offset` is already in the device's restored state."""
         if offset > self.restored_until:
+            self._forgotten.clear()
             return False
         episode = self._episodes.get(device)
         return offset <= (self._forgotten.get(device, -1) if episode is None else episode.applied)
@@ -172,8 +173,8 @@ class PartitionWindower:
             else:
                 pending.insert(place, step)
         episode.watermark = max(episode.watermark, step.time - self._policy.out_of_orderness_ms)
-        if len(pending) > self._policy.max_pending:
-            episode.watermark = max(episode.watermark, pending[0].time + 1)
+        if len(pending) > self._policy.max_pending and pending[0].time >= episode.watermark:
+            episode.watermark = pending[0].time + 1
             self.counts["forced"] += 1
 
     def _release(self, episode: Episode) -> None:

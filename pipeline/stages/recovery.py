@@ -36,6 +36,16 @@ class Recovery:
         return self._state.committed(self._offset)
 
 
+def check_inside(committed: Position, start: int, end: int) -> None:
+    """Raises `StateRefused` for a position that is not in the log, which holds the offsets from `start` to `end`."""
+    if not start <= committed.offset <= end:
+        raise StateRefused(
+            f"partition {committed.partition} is committed at {committed.offset}, but its log holds offsets {start} to {end}"
+            " (the topic was created anew, or retention was faster);"
+            " `sensorline state reset` deletes the state and begins at the start of the log"
+        )
+
+
 def _checked(handover: Handover, spec: str) -> Mark:
     """The mark to go on from; an empty one for a partition that nobody has begun. Raises `StateRefused`."""
     place = f"partition {handover.partition}"

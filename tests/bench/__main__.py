@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("windower", "brokers", "scorer", "flow")
+NAMES = ("windower", "state", "brokers", "scorer", "flow")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.brokers.protocol import Record
@@ -16,7 +16,7 @@ from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.readings import ReadingDecoder
 from pipeline.wire.windows import decode_window
 from tests.support.oracle import Shown, shown, windows_of
-from tests.support.streams import SENSORS, SHAPES, Event, events, log_of, policies
+from tests.support.streams import SENSORS, SHAPES, events, log_of, policies
 
 CLOSING = Record("readings", 0, 10_000, 0, b"", None, (("arrival", b"100000"),))
 

@@ -51,6 +51,6 @@ def wear_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record_fleet(FLEET, folder / "fleet.parquet", folder / "labels.parquet")
     with ExitStack() as processes:
         trainer = new_pipeline(folder, "sqlite:///", SECTIONS, processes)
-        options = ["--units", "8", "--epochs", "4", "--out", "wear"]
+        options = ["--units", "8", "--epochs", "60", "--out", "wear"]
         trainer.succeeds("train", "--recording", "fleet.parquet", "--labels", "labels.parquet", *options)
     return folder / "wear"

@@ -6,10 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import pytest
-
-from pipeline.brokers.protocol import Message
 from pipeline.records import Alert, Prediction
 from pipeline.wire.headers import arrival_header, tick
 from producers.publishing import send_reading
@@ -25,11 +21,11 @@ ALERTS = """[[alerts]]
 name = "wear"
 output = "wear"
 above = 0.5
-clear_below = 0.4
+clear_below = 0.45
 for = "2 of 3"
 """
 STAGES = ("window", "score", "alert")
-CRASHES = 3
+KILLED_AFTER = ("predictions", "windows", "predictions")  # what all are killed after the first new one of, part by part
 GOES_ON_WITHIN_S = 60  # a scorer starts TensorFlow, and Kafka waits for the session of the dead
 TOLERANCE = 1e-5
 
@@ -37,21 +33,25 @@ Item = TypeVar("Item", Prediction, Alert)
 
 
 def publish_part(pipeline: Pipeline, part: int) -> None:
-    """One of CRASHES + 1 parts of the recorded fleet, as a replay publishes it; after the last one it is closed."""
+    """A part of the recorded fleet, as a replay publishes it; after the last one all is closed."""
     recording = list(readings(FLEET))
-    size = len(recording) // (CRASHES + 1) + 1
+    size = len(recording) // (len(KILLED_AFTER) + 1) + 1
     publisher = pipeline.broker.publisher()
     for reading in recording[part * size : (part + 1) * size]:
         send_reading(publisher, pipeline.readings, reading, (arrival_header(reading.arrival or 0),))
     publisher.flush()
     publisher.close()
-    if part == CRASHES:
+    if part == len(KILLED_AFTER):
         closed = arrival_header((recording[-1].arrival or 0) + pipeline.settings.window.idle_timeout_ms)
         publish(pipeline.broker, *[tick(pipeline.readings, partition, (closed,)) for partition in range(pipeline.partitions)])
 
 
 def start(pipeline: Pipeline) -> list[Running]:
-    return [pipeline.start(stage) for stage in STAGES]
+    return [pipeline.start(stage, broker__kafka__session_timeout_ms="3000") for stage in STAGES]
+
+
+def await_more(pipeline: Pipeline, kind: str, than: int, stages: list[Running]) -> None:
+    eventually(lambda: pipeline.count(kind) > than, GOES_ON_WITHIN_S, lambda: [stage.said for stage in stages])
 
 
 def by_identity(items: Iterable[Item]) -> dict[tuple[str, ...], Item]:
@@ -77,14 +77,14 @@ def assert_equal(one: Prediction | Alert, other: Prediction | Alert) -> None:
 
 def test_processes_killed_in_the_middle_of_a_stream_leave_no_trace(start_pipeline: StartPipeline, wear_bundle: Path) -> None:
     pipeline = start_pipeline(f'{SECTIONS}[model]\npath = "{wear_bundle}"\n{ALERTS}')
-    for part in range(CRASHES):
+    for part, kind in enumerate(KILLED_AFTER):
+        before = pipeline.count(kind)
         stages = start(pipeline)
-        before = pipeline.count("predictions")
         publish_part(pipeline, part)
-        eventually(lambda seen=before: pipeline.count("predictions") > seen, GOES_ON_WITHIN_S, lambda: [stage.said for stage in stages])
+        await_more(pipeline, kind, before, stages)
         for stage in stages:
             stage.kill()
-    publish_part(pipeline, CRASHES)
+    publish_part(pipeline, len(KILLED_AFTER))
     stages = start(pipeline)
 
     reference = pipeline.beside()

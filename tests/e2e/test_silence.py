@@ -12,7 +12,7 @@ import pytest
 from pipeline.clock import SystemClock
 from pipeline.records import CloseReason, Reading
 from tests.e2e.conftest import StartPipeline
-from tests.support.commands import Running, eventually
+from tests.support.commands import STARTS_WITHIN_S, Running, eventually
 from tests.support.flows import contents, distinct
 from tests.support.pipelines import Pipeline
 
@@ -25,7 +25,6 @@ idle_timeout = "2s"
 tick_interval = "500ms"
 """
 IDLE_S, TICK_S, MARGIN_S = 2.0, 0.5, 3.0
-STARTS_WITHIN_S = 30
 PERIOD_S = 0.3
 
 _clock = SystemClock()
@@ -37,30 +36,30 @@ def live(device: str) -> Reading:
     return Reading(device, _clock.now_ms(), {"a": 1.0})
 
 
-def start_windower(pipeline: Pipeline) -> Running:
-    """Returns when it has all partitions."""
-    windower = pipeline.start("window")
-    eventually(lambda: windower.said.count(" assigned ") == pipeline.partitions, STARTS_WITHIN_S, lambda: windower.said)
-    return windower
+def start_windowers(*pipelines: Pipeline) -> list[Running]:
+    """One for each; returns when they have all partitions."""
+    windowers = [pipeline.start("window") for pipeline in pipelines]
+    for pipeline, windower in zip(pipelines, windowers, strict=True):
+        windower.await_partitions(pipeline.partitions)
+    return windowers
 
 
 def test_a_device_that_falls_silent_is_closed_while_others_go_on(start_pipeline: StartPipeline) -> None:
     pipeline = start_pipeline(SECTIONS)
-    windower = start_windower(pipeline)
+    (windower,) = start_windowers(pipeline)
     pipeline.publish(live("silent"), live("busy"))
 
-    def closed_while_others_go_on() -> bool:
+    def closed_while_others_go_on() -> list[CloseReason]:
         pipeline.publish(live("busy"))
-        return pipeline.count("windows") > 0
+        return [window.reason for window in pipeline.windows() if window.device == "silent"]
 
-    eventually(closed_while_others_go_on, IDLE_S + TICK_S + MARGIN_S)
-    assert [(window.device, window.reason) for window in pipeline.windows()] == [("silent", CloseReason.IDLE)]
+    assert eventually(closed_while_others_go_on, IDLE_S + TICK_S + MARGIN_S) == [CloseReason.IDLE]
     assert windower.interrupt() == 0
 
 
 def test_a_fleet_that_falls_silent_is_closed(start_pipeline: StartPipeline) -> None:
     pipeline = start_pipeline(SECTIONS)
-    windower = start_windower(pipeline)
+    (windower,) = start_windowers(pipeline)
     fleet = [f"pump-{number}" for number in range(6)]  # in all partitions
     pipeline.publish(*[live(device) for device in fleet])
     eventually(lambda: pipeline.count("windows") == len(fleet), IDLE_S + TICK_S + MARGIN_S, lambda: windower.said)
@@ -88,7 +87,7 @@ def publish_live(pipeline: Pipeline, at_least_s: float, until: Callable[[], bool
 def test_a_windower_that_stood_still_closes_the_same_windows(start_pipeline: StartPipeline, frozen_s: float) -> None:
     pipeline = start_pipeline(SECTIONS)
     other = pipeline.beside()
-    frozen, steady = start_windower(pipeline), start_windower(other)
+    frozen, steady = start_windowers(pipeline, other)
     published = publish_live(pipeline, 1.0)
     frozen.freeze()
     published += publish_live(pipeline, frozen_s, until=lambda: other.count("windows") > pipeline.count("windows"))

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 PREFIX = "SENSORLINE_"
 PAUSE_S = 0.05
+STARTS_WITHIN_S = 60  # TensorFlow takes its time
 STOPS_WITHIN_S = 15  # a stage promises ten seconds
 
 Done = subprocess.CompletedProcess[str]
@@ -51,6 +52,10 @@ class Running:
     def said(self) -> str:
         """Its standard error up to now."""
         return self._log.read_text()
+
+    def await_partitions(self, number: int) -> None:
+        """Returns when the stages in it have so many partitions, all together."""
+        eventually(lambda: self.said.count(" assigned at ") >= number, STARTS_WITHIN_S, lambda: self.said)
 
     def interrupt(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Tells it to stop and returns its exit code."""

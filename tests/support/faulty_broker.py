@@ -47,7 +47,8 @@ class FaultyBroker:
 
     def __init__(self, log: MemoryLog, on_commit: OnCommit) -> None:
         self.steps = Steps()
-        self.unaware = False  # it lost partitions, but learns of it only by a refused commit
+        self.held: frozenset[int] = frozenset()  # what its member was assigned
+        self.lost: frozenset[int] = frozenset()  # partitions of a zombie: it learns of its loss only by a refused commit
         self._log = log
         self._inner = MemoryBroker(log)
         self._on_commit = on_commit
@@ -86,8 +87,14 @@ class FaultyBroker:
         """What a member goes on to read that does not know that it has lost the partition."""
         return self._log.read(topic, partition, offset, limit)
 
+    def stall(self, partitions: frozenset[int]) -> bool:
+        """From now on its member is a zombie, where it holds some of these partitions; the caller takes them away."""
+        self.lost = self.held & partitions
+        return bool(self.lost)
+
     def committed(self, topic: str, position: Position) -> None:
         """The log has accepted a position."""
+        assert position.partition not in self.lost, "a zombie's commit was accepted"
         self._on_commit(topic, position)
 
 
@@ -139,26 +146,25 @@ class _Reader:
 
 
 class _Member:
-    """A member of a group. Unaware, it goes on reading what it held; only a commit tells it."""
+    """A member of a group. A zombie goes on reading what it held; only a commit tells it."""
 
     def __init__(self, broker: FaultyBroker, inner: Consumer, topic: str, max_records: int) -> None:
         self._broker = broker
         self._inner = inner
         self._topic = topic
         self._max_records = max_records
-        self._held: set[int] = set()
 
     def poll(self, timeout_s: float) -> Poll:
         self._broker.steps.step()
-        if self._broker.unaware:
+        if self._broker.lost:
             return Poll(records=self._read_on())
         poll = self._inner.poll(timeout_s)
-        self._held = (self._held - set(poll.revoked)) | {assignment.partition for assignment in poll.assigned}
+        self._broker.held = self._broker.held - set(poll.revoked) | {assignment.partition for assignment in poll.assigned}
         return poll
 
     def _read_on(self) -> list[Record]:
         records: list[Record] = []
-        for partition in sorted(self._held):
+        for partition in sorted(self._broker.held):
             found = self._broker.read(self._topic, partition, self._inner.position(partition), self._max_records - len(records))
             if found:
                 self._inner.seek(partition, found[-1].offset + 1)

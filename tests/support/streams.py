@@ -19,7 +19,7 @@ from pipeline.wire.headers import RESET, arrival_header, tick
 
 TOPIC = "readings"
 SENSORS = ("a", "b")
-DEVICES = "pqrs"
+DEVICES = "pqr"
 START_MS = 1_000
 SHAPES: Sequence[Shape] = (Session(10), Tumbling(10), Hopping(12, 4), Count(4, 2, True), Count(4, 3, False))
 
@@ -102,6 +102,11 @@ class Replay:
 Event = Live | Silence | Heartbeat | BadHeader | Replay
 
 
+def wait_of(event: Event) -> int:
+    """The time that passes before the event, ms."""
+    return 0 if isinstance(event, Replay) else event.wait_ms
+
+
 def messages(event: Event, now_ms: int, partitions: int) -> list[Message]:
     """What the event publishes when it is `now_ms`."""
     every = range(partitions)
@@ -131,7 +136,7 @@ def log_of(events: Iterable[Event]) -> list[Record]:
     records: list[Record] = []
     now = START_MS
     for event in events:
-        now += 0 if isinstance(event, Replay) else event.wait_ms
+        now += wait_of(event)
         for message in messages(event, now, 1):
             records.append(Record(TOPIC, 0, len(records), now, message.key, message.value, message.headers))
     return records
@@ -141,7 +146,7 @@ def _reading(said: Said, arrival: int, headers: Headers = ()) -> Message:
     return Message(TOPIC, said.device.encode(), said.body(arrival), headers)
 
 
-_waits = st.one_of(st.integers(0, 6), st.integers(0, 60))
+_waits = st.one_of(st.integers(0, 3), st.integers(0, 3), st.integers(0, 8), st.integers(0, 40))
 _behind = st.one_of(st.integers(0, 4), st.integers(0, 14), st.integers(-45, 45))
 _cells = st.sampled_from([(1.0, None), (2.0, 0.1), (None, 3.5), (4.0, 4.0), (None, None)])
 _devices = st.sampled_from(DEVICES)
@@ -157,7 +162,7 @@ _replayed = st.lists(st.tuples(_waits, _said), min_size=1, max_size=8).map(tuple
 
 lives = st.builds(Live, _waits, _said, st.sampled_from([1, 1, 1, 2]))
 events: st.SearchStrategy[Event] = st.one_of(
-    *[lives] * 8,
+    *[lives] * 20,
     st.builds(Silence, st.integers(15, 120)),
     st.builds(Heartbeat, _waits, st.none() | st.integers(900, 1_300)),
     st.builds(BadHeader, _waits, _single),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,12 @@ class Transcript:
 
 def load_transcripts(folder: Path) -> list[Transcript]:
     """Every case of every YAML file in the folder."""
-    return [_transcript(case) for path in sorted(folder.glob("*.yaml")) for case in yaml.safe_load(path.read_text())]
+    return [case for path in sorted(folder.glob("*.yaml")) for case in parse_transcripts(path.read_text("utf-8"))]
+
+
+def parse_transcripts(text: str, window: Mapping[str, Any] | None = None) -> list[Transcript]:
+    """The cases of a YAML text. With `window`, a case needs to say only which of its keys are other ones."""
+    return [_transcript({**case, "window": {**(window or {}), **case.get("window", {})}}) for case in yaml.safe_load(text)]
 
 
 def window_stage(window: dict[str, Any], sensors: Sequence[str]) -> WindowStage:

@@ -17,7 +17,7 @@ CONFIGURATION = "SENSORLINE_CONFIG"
 # Command lines and what they are for; the second group goes on until Ctrl-C, each in a terminal of its own.
 TO_READ = (
     ("sensorline tail alerts --from-start --until-end", "the alerts, as JSON Lines"),
-    ("sensorline tail rejected --from-start --until-end", "refused readings, and why"),
+    ("sensorline tail rejected --from-start --until-end | head -3", "refused readings, and why"),
     ("sensorline lengths recording.parquet", "how long windows are, and what padding costs"),
     ("sensorline check", "every setting, and where it comes from"),
 )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click.core import ParameterSource
 
 LEAST_DEVICES = 2  # one is held out in training
 
@@ -25,7 +24,8 @@ def demo(
     from pipeline.cli.demo.narration import console_for_people
     from pipeline.cli.demo.show import show
 
-    if context.find_root().get_parameter_source("log_level") is ParameterSource.DEFAULT:
+    chosen = context.find_root().get_parameter_source("log_level")
+    if chosen is not None and chosen.name == "DEFAULT":
         logging.getLogger().setLevel(logging.WARNING)
     with console_for_people() as console:
         try:

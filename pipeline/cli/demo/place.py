@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -70,6 +71,8 @@ def prepare(folder: Path, commands: str) -> tuple[Place, Path | None]:
         kept = _keep_edited(place)
         for name in REPLACED:
             (folder / name).unlink(missing_ok=True)
+        # With the database: a process that still reads the deleted one must not keep the new one's partitions.
+        shutil.rmtree(folder / f"{DATABASE}-locks", ignore_errors=True)
         text = _TEMPLATE.read_text("utf-8").replace("@commands@", "\n".join(f"#     {line}" for line in commands.splitlines()))
         (folder / MARKER).write_text(text, "utf-8")
         place.configuration.write_text(text, "utf-8")

@@ -13,7 +13,7 @@ from pipeline.cli.demo.advice import LIVE, TO_READ, first_commands
 from pipeline.cli.demo.narration import Narrator
 from pipeline.cli.demo.place import prepare
 from pipeline.cli.demo.story import best_to_show, tell
-from pipeline.cli.demo.table import table_of, verdict
+from pipeline.cli.demo.table import CAPTION, table_of, verdict
 from pipeline.clock import SystemClock
 from pipeline.config import load
 
@@ -45,11 +45,14 @@ def show(folder: Path, devices: int, console: Console, environ: Mapping[str, str
 
             windows = [window for window in results.windows if window.device == shown.device]
             draw(shown, windows, chosen.settings, place.picture)
-            step.conclude(f"{place.picture}: {shown.device}, its readings, windows, scores and alerts")
-    narrator.say()
+            step.conclude(f"a picture of {shown.device}: readings, windows, scores, alerts")
     narrator.say(table_of(machines))
+    narrator.say(Text(CAPTION, style="dim"))
+    narrator.say()
     narrator.say(verdict(machines))
     narrator.say(f"All of it took {clock.monotonic_s() - begun_s:.0f} s.")
+    if shown is not None:
+        narrator.say(Text.assemble("\nLook at the picture  ", (str(place.picture), "bold")))
     _advise(console, first_commands(folder, environ))
 
 
@@ -57,17 +60,15 @@ def _advise(console: Console, first: Sequence[str]) -> None:
     console.print("\n[bold]Try next[/]")
     for line in first:
         _command(console, line)
-    _commands(console, TO_READ)
-    console.print("\n[bold]and live, each in a terminal of its own[/]")
-    _commands(console, LIVE)
-
-
-def _commands(console: Console, lines: Sequence[tuple[str, str]]) -> None:
-    width = max(len(line) for line, _ in lines)
-    for line, purpose in lines:
-        _command(console, line, f"{' ' * (width - len(line))}  # {purpose}")
+    for line, purpose in TO_READ:
+        _command(console, line, purpose)
+    console.print("\n[bold]And live, each in a terminal of its own[/]")
+    for line, purpose in LIVE:
+        _command(console, line, purpose)
 
 
 def _command(console: Console, line: str, purpose: str = "") -> None:
+    if purpose:
+        console.print(f"  [dim]# {purpose}[/]")
     # Not wrapped: it is to be copied.
-    console.print(Text.assemble("  ", (line, "cyan"), (purpose, "dim")), soft_wrap=True)
+    console.print(Text.assemble("  ", (line, "cyan")), soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.records import Alert, AlertState, Prediction
@@ -56,14 +56,7 @@ class Machine:
         >>> Machine("a", tuple(Score(0, 0, 9, 0.5, real) for real in (0.7, 0.85, 0.97, 0.02, 0.6)), (), 0).worn
         1
         """
-        count, before, past = 0, 0.0, False
-        for real in (score.real for score in self.scores if score.real is not None):
-            if real < before - OVERHAUL:
-                past = False
-            if real > WORN and not past:
-                count, past = count + 1, True
-            before = real
-        return count
+        return sum(any(score.real is not None and score.real > WORN for score in life) for life in lives(self.scores))
 
     @property
     def agrees(self) -> bool:
@@ -74,6 +67,19 @@ class Machine:
     def clock_error_ms(self) -> int:
         """The most that a window's time and its arrival were apart."""
         return max((abs(score.arrival - score.end) for score in self.scores), default=0)
+
+
+def lives(scores: Sequence[Score]) -> list[list[Score]]:
+    """Scores of one machine in order, cut where it was overhauled: there its real wear falls."""
+    found: list[list[Score]] = []
+    before = 0.0
+    for score in scores:
+        real = before if score.real is None else score.real
+        if not found or real < before - OVERHAUL:
+            found.append([])
+        found[-1].append(score)
+        before = real
+    return found
 
 
 def tell(predictions: Iterable[Prediction], alerts: Iterable[Alert], wear: Wear, refused: Mapping[str, int]) -> list[Machine]:

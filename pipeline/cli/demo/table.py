@@ -11,15 +11,18 @@ from rich.text import Text
 
 from pipeline.cli.demo.story import WORN, Machine
 
+CAPTION = f"""\
+score, real: wear from 0 to 1 at the end, by the LSTM and by the simulator
+worn out: times that the machine really wore past {WORN}, until its overhaul
+alerts at: the real wear when each alert was raised
+refused: readings of a wrong clock, or too late"""
+
 
 def table_of(machines: Sequence[Machine]) -> Table:
     """One row for each machine; as wide as 80 columns allow."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("machine", no_wrap=True)
-    for name in ("windows\nscored", "readings\nrefused", "last\nscore", "real\nwear", f"worn past\n{WORN} (real)", "alerts\nraised"):
-        table.add_column(name, justify="right")
-    table.add_column("at a real\nwear of")
-    table.add_column("now", no_wrap=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in ("machine", "windows", "refused", "score", "real", "worn out", "alerts at", "alert now"):
+        table.add_column(name, justify="right" if name in ("windows", "refused", "score", "real", "worn out") else "left", no_wrap=True)
     for machine in machines:
         table.add_row(*_cells(machine))
     return table
@@ -34,9 +37,8 @@ def _cells(machine: Machine) -> list[str | Text]:
         "" if last is None else f"{last.wear:.2f}",
         "" if last is None or last.real is None else f"{last.real:.2f}",
         _or_blank(machine.worn),
-        Text(_or_blank(len(machine.episodes)), style="" if machine.agrees else "yellow"),
         ", ".join("?" if episode.real is None else f"{episode.real:.2f}" for episode in machine.episodes),
-        Text("") if machine.alarmed_since is None else Text(f"ALERT {clock_time(machine.alarmed_since)}", style="bold red"),
+        Text("") if machine.alarmed_since is None else Text(f"since {clock_time(machine.alarmed_since)}", style="bold red"),
     ]
 
 
