@@ -10,7 +10,6 @@ from pipeline.brokers.protocol import Broker
 from pipeline.clock import SystemClock
 from pipeline.config import Settings
 from pipeline.errors import ConfigurationError, MissingTopic
-from pipeline.metrics import serve_metrics
 from pipeline.process import run_all
 from pipeline.runner import Finish, Runner
 from pipeline.session import SessionOptions
@@ -65,6 +64,8 @@ def run_stages(settings: Settings, launch: Launch, stages: Sequence[Stage], conn
     clock = SystemClock()
     runners = [Runner(connect, stage, SessionOptions(launch.group_of(stage, settings)), clock, launch.finish) for stage in stages]
     if settings.metrics is not None:
+        from pipeline.metrics import serve_metrics
+
         serve_metrics(settings.metrics.port, settings.pipeline.name, runners)
     run_all(runners, stop)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -22,11 +22,22 @@ class ModelSignature(msgspec.Struct, frozen=True):
     outputs: tuple[str, ...]  # a name for each output column
 
 
-class Engine(Protocol):
-    """A loaded model. Used by one thread at a time."""
+class BatchLimits(NamedTuple):
+    """Which batches suit an engine, as measured; see `pipeline.core.batching.BatchPolicy`."""
 
-    name: str  # "keras"
+    step_overhead_rows: int
+    max_rows: int | None
+    max_cells: int
+    threads: int  # how many batches it scores at once
+
+
+class Engine(Protocol):
+    """A loaded model. Used by `limits.threads` threads at a time."""
+
+    name: str  # "keras", "onnx"
     signature: ModelSignature
+    limits: BatchLimits
+    masks_by_value: bool  # padding must have the padding value; else it may be anything, as `lengths` tells it
 
     def score(self, inputs: Inputs, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores of right-padded windows, windows x output columns, in the order of `signature.outputs`.

@@ -17,6 +17,7 @@ from pipeline.wire.windows import decode_window
 from tests.support.failure_model import Scenario, play
 from tests.support.scenarios import Scored, alert_flow, how_many, scenarios, scored, window_flow
 from tests.support.streams import DEVICES, Event, events, log_of, policies
+from tests.support.window_promises import check_windows
 
 RULES = (
     AlertRule("worn", "rul", below=20, clear_above=30, needed=2, of=3),

@@ -42,9 +42,9 @@ class Happens(Enum):
 
 @dataclass(frozen=True)
 class Publish(Generic[Event]):
-    """Something is published to the stage's source."""
+    """Some things are published to the stage's source, one after the other."""
 
-    event: Event
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,10 @@ class World(Generic[Event]):
     def do(self, operation: Operation[Event]) -> None:
         """One operation."""
         match operation:
-            case Publish(event):
-                self._clock.advance(self.flow.wait_ms(event))
-                self._publish(self.flow.messages(event, self._clock.now_ms(), self.partitions))
+            case Publish(events):
+                for event in events:
+                    self._clock.advance(self.flow.wait_ms(event))
+                    self._publish(self.flow.messages(event, self._clock.now_ms(), self.partitions))
             case Turn(number, turns, commits):
                 self._drive(number, turns, commits)
             case Fault(number):

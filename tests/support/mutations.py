@@ -122,6 +122,7 @@ def delete_keys_that_are_looked_up_later(patch: pytest.MonkeyPatch) -> None:
         for record in list(read_now(self._broker, self._state_topic, self.partitions)):
             if record.value is not None and record.key and msgspec.msgpack.decode(record.key)[1] != writers[record.partition]:
                 self._publisher.send(Message(self._state_topic, record.key, None, (), record.partition))
+        self._publisher.flush()
 
     patch.setattr(Session, "checkpoint", and_look_up)
 

@@ -59,18 +59,18 @@ def how_many(fast: int, soak: int) -> settings:
 def scenarios(events: st.SearchStrategy[Any]) -> st.SearchStrategy[Scenario[Any]]:
     """Streams of such events, read by members to whom things happen."""
     operation: st.SearchStrategy[Operation[Any]] = st.one_of(
-        *[st.builds(Publish, events)] * 6,
+        *[st.builds(Publish, st.lists(events, min_size=1, max_size=6).map(tuple))] * 6,
         *[st.builds(Turn, _members, _turns, st.booleans())] * 3,
         *[_faults] * 3,
         _faults_of_a_restore,
-        st.builds(Crash, _members),
+        *[st.builds(Crash, _members)] * 2,
         st.builds(Stop, _members),
         st.builds(Rebalance, _partitions),
         st.builds(Stall, _members, _partitions),
         st.builds(Zombie, st.integers(0, 2), st.booleans()),
         st.just(Compact()),
     )
-    return st.builds(Scenario, st.integers(1, 2), st.integers(1, 4), st.lists(operation, min_size=20, max_size=70).map(tuple))
+    return st.builds(Scenario, st.integers(1, 2), st.sampled_from([1, 4, 100]), st.lists(operation, min_size=20, max_size=70).map(tuple))
 
 
 def window_flow(policy: WindowPolicy) -> Flow[streams.Event]:

@@ -162,8 +162,8 @@ _replayed = st.lists(st.tuples(_waits, _said), min_size=1, max_size=8).map(tuple
 
 lives = st.builds(Live, _waits, _said, st.sampled_from([1, 1, 1, 2]))
 events: st.SearchStrategy[Event] = st.one_of(
-    *[lives] * 20,
-    st.builds(Silence, st.integers(15, 120)),
+    *[lives] * 40,
+    *[st.builds(Silence, st.integers(10, 60))] * 2,
     st.builds(Heartbeat, _waits, st.none() | st.integers(900, 1_300)),
     st.builds(BadHeader, _waits, _single),
     st.builds(Replay, st.integers(900, 1_200), _replayed, st.none() | st.integers(0, 80)),
