@@ -6,7 +6,7 @@ One log is played through the real windower under several configurations; what i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from pipeline.config.window import WindowSettings
 from pipeline.core.episode import Episode
 from pipeline.core.step import RowFormat
 from pipeline.core.windower import PartitionWindower
-from pipeline.records import Window
 
 # (event time, arrival) in seconds of one device; after them only other devices are heard, until TICK.
 LOG = (
@@ -51,17 +50,16 @@ NARROW = 9  # s; a window shorter than this gets its label in two lines
 
 
 @dataclass(frozen=True)
-class Published:
-    """A window, the arrival (s) of the record that made it come out, and its row within the lane."""
+class Bar:
+    """A published window. Times in seconds; `row` is its place within the lane."""
 
-    window: Window
-    arrival: float
+    start: float
+    end: float
+    steps: tuple[float, ...]
+    reason: str
+    revision: int
+    arrival: float  # of the record that made it come out
     row: int
-
-    @property
-    def steps(self) -> list[float]:
-        """Event times of its steps, s."""
-        return [time / 1000 for time in np.frombuffer(self.window.times, "<i8").tolist()]
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,13 @@ class Played:
     """What one configuration made of the log. Seconds."""
 
     watermark: tuple[tuple[float, float], ...]  # (arrival, watermark) after each reading
-    late: frozenset[float]  # event times that were earlier than the watermark
-    windows: tuple[Published, ...]
+    late: tuple[float, ...]  # event times that were earlier than the watermark
+    bars: tuple[Bar, ...]
 
     @property
     def rows(self) -> int:
-        """Rows that its windows take without covering each other."""
-        return 1 + max(published.row for published in self.windows)
+        """Rows that its bars take without covering each other."""
+        return 1 + max(bar.row for bar in self.bars)
 
 
 def play(keys: Mapping[str, Any]) -> Played:
@@ -83,24 +81,24 @@ def play(keys: Mapping[str, Any]) -> Played:
     windower = PartitionWindower(WindowSettings.model_validate({**CLOCKS, **keys}).policy(), ("a",), "readings", 0)
     row = RowFormat(1).pack(1.0)
     watermark: list[tuple[float, float]] = []
-    late: set[float] = set()
-    windows: list[Published] = []
+    late: list[float] = []
+    bars: list[Bar] = []
     for offset, (time, arrival) in enumerate(LOG):
         if watermark and time < watermark[-1][1]:
-            late.add(time)
+            late.append(time)
         windower.arrive(_ms(arrival), False, offset)
         windower.take(DEVICE, _ms(time), row, offset, _ms(arrival))
         watermark.append((arrival, _watermark(windower)))
-        _publish(windower, arrival, windows)
+        _add_bars(windower, arrival, bars)
     windower.tick(_ms(TICK), False, len(LOG))
-    _publish(windower, TICK, windows)
-    return Played(tuple(watermark), frozenset(late), tuple(windows))
+    _add_bars(windower, TICK, bars)
+    return Played(tuple(watermark), tuple(late), tuple(bars))
 
 
 def windows_figure() -> Figure:
     """The log and its watermark above, one lane for each configuration below; event time from left to right, in seconds.
 
-    Each window is a `Rectangle` whose `gid` is its id, sequence and revision.
+    Each window is a `Rectangle`, and a text with the `gid` "window".
     """
     lanes = [play(keys) for _, keys in LANES]
     rows = [lane.rows for lane in lanes]
@@ -129,23 +127,8 @@ def make(folder: Path) -> Path:
 
 def digest() -> str:
     """Changes with any window, late reading or watermark of the picture."""
-    drawn = [(text, keys, _drawn(play(keys))) for text, keys in LANES]
+    drawn = [(text, keys, play(keys)) for text, keys in LANES]
     return hashlib.blake2b(repr((LOG, TICK, CLOCKS, drawn)).encode(), digest_size=16).hexdigest()
-
-
-def _drawn(played: Played) -> tuple[object, ...]:
-    windows = [
-        (
-            published.window.reason.value,
-            published.window.start,
-            published.window.end,
-            published.window.revision,
-            published.arrival,
-            published.steps,
-        )
-        for published in played.windows
-    ]
-    return played.watermark, sorted(played.late), windows
 
 
 def _ms(seconds: float) -> int:
@@ -158,13 +141,14 @@ def _watermark(windower: PartitionWindower) -> float:
     return msgspec.msgpack.decode(dumped[1], type=Episode).watermark / 1000
 
 
-def _publish(windower: PartitionWindower, arrival: float, windows: list[Published]) -> None:
+def _add_bars(windower: PartitionWindower, arrival: float, bars: list[Bar]) -> None:
     """Puts what the windower published into the first row that is free."""
     for window in windower.collect():
-        row = 0
-        while any(other.row == row and window.start < other.window.end and other.window.start < window.end for other in windows):
-            row += 1
-        windows.append(Published(window, arrival, row))
+        start, end = window.start / 1000, window.end / 1000
+        taken = {bar.row for bar in bars if start < bar.end and bar.start < end}
+        row = next(row for row in range(len(bars) + 1) if row not in taken)
+        steps = tuple(time / 1000 for time in np.frombuffer(window.times, "<i8").tolist())
+        bars.append(Bar(start, end, steps, window.reason.value, window.revision, arrival, row))
 
 
 def _headlines(figure: Figure) -> None:
@@ -182,44 +166,38 @@ def _headlines(figure: Figure) -> None:
 
 
 def _draw_log(axes: Axes, played: Played) -> None:
-    axes.step(
-        [w for _, w in played.watermark], [a for a, _ in played.watermark], where="pre", color=WATERMARK, linewidth=2, gid="watermark"
-    )
+    arrivals, watermarks = zip(*played.watermark, strict=True)
+    axes.step(watermarks, arrivals, where="pre", color=WATERMARK, linewidth=2, gid="watermark")
+    axes.plot([watermarks[-1]] * 2, [arrivals[-1], TICK], color=WATERMARK, linewidth=2)
     for late, marker, color, size in ((False, "o", READING, 6), (True, "X", LATE, 9)):
         dots = [(time, arrival) for time, arrival in LOG if (time in played.late) is late]
         axes.plot(*zip(*dots, strict=True), marker, color=color, markersize=size, gid="late" if late else "readings", zorder=3)
-    last_arrival, last_watermark = played.watermark[-1]
-    axes.plot([last_watermark] * 2, [last_arrival, TICK], color=WATERMARK, linewidth=2)
     axes.axhline(TICK, color=SOFT, linewidth=1, linestyle=(0, (5, 4)))
     axes.text(SPAN[0] + 0.5, TICK - 1, f"a tick at {TICK:g} s: nothing was heard for idle_timeout, so all closes", color=SOFT, va="top")
     for time, arrival in LOG:
         if time in played.late:
-            axes.annotate(
-                f"{time:g} s is left of the\nwatermark: late",
-                (time, arrival),
-                (-10, 0),
-                textcoords="offset points",
-                color=LATE,
-                ha="right",
-                va="center",
-            )
+            text = f"{time:g} s is left of the\nwatermark: late"
+            axes.text(time - 1, arrival, text, color=LATE, ha="right", va="center")
     axes.set_ylim(0, TICK + 4)
     axes.set_xlim(*SPAN)
     axes.set_ylabel("arrival, s", color=INK)
     axes.tick_params(labelbottom=False, colors=SOFT)
+    _draw_grid(axes)
+
+
+def _draw_grid(axes: Axes) -> None:
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def _draw_lane(axes: Axes, text: str, keys: Mapping[str, Any], lane: Played) -> None:
-    for published in lane.windows:
-        _draw_window(axes, published, lane)
+    for bar in lane.bars:
+        _draw_bar(axes, bar, lane.late)
     axes.set_ylim(lane.rows, -0.08)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
-    axes.grid(axis="x", color=FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
+    _draw_grid(axes)
     written = "\n".join(f"{key} = {_toml(value)}" for key, value in keys.items())
     axes.text(-0.237, 0.98, text, transform=axes.transAxes, va="top", weight="bold", color=INK)
     axes.annotate(written, (-0.237, 0.98), (0, -15), "axes fraction", "offset points", va="top", color=SOFT, family="monospace", fontsize=9)
@@ -229,18 +207,17 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _draw_window(axes: Axes, published: Published, lane: Played) -> None:
-    window, row = published.window, published.row
-    start, end = window.start / 1000, window.end / 1000
-    face, edge = (REVISED, LATE) if window.revision else (FILL, READING)
-    gid = f"{window.id} {window.sequence} {window.revision}"
-    axes.add_patch(Rectangle((start, row + 0.06), end - start, 0.84, facecolor=face, edgecolor=edge, linewidth=1.2, gid=gid))
-    for time in published.steps:
-        late = time in lane.late
-        axes.plot([time], [row + 0.75], "X" if late else "o", color=LATE if late else READING, markersize=6 if late else 3.6, clip_on=False)
-    between = ", " if end - start >= NARROW else "\n"
-    label = f"{window.reason}{between}{published.arrival:g} s" + (f", revision {window.revision}" if window.revision else "")
-    axes.text((start + end) / 2, row + 0.36, label, ha="center", va="center", fontsize=9, linespacing=1.1, color=INK, gid=gid)
+def _draw_bar(axes: Axes, bar: Bar, late: Container[float]) -> None:
+    face, edge = (REVISED, LATE) if bar.revision else (FILL, READING)
+    length = bar.end - bar.start
+    axes.add_patch(Rectangle((bar.start, bar.row + 0.06), length, 0.84, facecolor=face, edgecolor=edge, linewidth=1.2))
+    for time in bar.steps:
+        marker, color, size = ("X", LATE, 6) if time in late else ("o", READING, 3.6)
+        axes.plot([time], [bar.row + 0.75], marker, color=color, markersize=size, clip_on=False)
+    between = ", " if length >= NARROW else "\n"
+    label = f"{bar.reason}{between}{bar.arrival:g} s" + (f", revision {bar.revision}" if bar.revision else "")
+    middle = bar.start + length / 2
+    axes.text(middle, bar.row + 0.36, label, ha="center", va="center", fontsize=9, linespacing=1.1, color=INK, gid="window")
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ class ModelSettings(Section):
     """The bundle to score with."""
 
     path: FilePath | None = None  # no default: a wrong model is worse than none
-    engine: Literal["auto", "keras"] = "auto"
+    engine: Literal["auto", "onnx", "keras"] = "auto"  # auto: onnx where the bundle has it
 
 
 class MetricsSettings(Section):

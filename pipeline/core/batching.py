@@ -23,12 +23,13 @@ class BatchPolicy:
     """What a batch may be. `lengths`: the only lengths to pad to, ascending; empty: any."""
 
     step_overhead_rows: int = 32
+    max_rows: int | None = None  # where larger batches are no faster, smaller ones have less padding
     max_cells: int = 131_072  # rows x padded_to: bounds memory; a single longer window still makes a batch
     lengths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.step_overhead_rows < 0 or self.max_cells < 1:
-            raise ValueError("step_overhead_rows must not be negative, and max_cells at least 1")
+        if self.step_overhead_rows < 0 or self.max_cells < 1 or (self.max_rows or 1) < 1:
+            raise ValueError("step_overhead_rows must not be negative, max_cells and max_rows at least 1")
         if list(self.lengths) != sorted(set(self.lengths)) or any(length < 1 for length in self.lengths):
             raise ValueError(f"lengths = {self.lengths}: must be positive and ascending")
 
@@ -57,11 +58,12 @@ def cut_batches(lengths: NDArray[np.int64], policy: BatchPolicy) -> list[Batch]:
     """Batches that cover windows of ascending lengths. Raises `ValueError` for one longer than all of `policy.lengths`."""
     if not len(lengths):
         return []
-    padded, counts = np.unique(_allowed(lengths, policy), return_counts=True)
+    allowed = _allowed(lengths, policy)
+    padded, counts = np.unique(allowed, return_counts=True)
     ends = np.concatenate([[0], np.cumsum(counts)])
     batches = []
     for begin, end in _cheapest_cuts(padded, ends, policy.step_overhead_rows):
-        batches += _bounded(Batch(int(ends[begin]), int(ends[end]), int(padded[end - 1])), policy.max_cells)
+        batches += _bounded(allowed, int(ends[begin]), int(ends[end]), policy)
     return batches
 
 
@@ -90,9 +92,10 @@ def _cheapest_cuts(padded: NDArray[np.int64], ends: NDArray[Any], overhead: int)
     return cuts[::-1]
 
 
-def _bounded(batch: Batch, max_cells: int) -> list[Batch]:
-    """The batch in equal parts of at most `max_cells` cells."""
-    rows = batch.end - batch.begin
-    parts = -(-rows // max(1, max_cells // batch.padded_to))
-    edges = [batch.begin + rows * part // parts for part in range(parts + 1)]
-    return [Batch(begin, end, batch.padded_to) for begin, end in pairwise(edges)]
+def _bounded(padded: NDArray[np.int64], begin: int, end: int, policy: BatchPolicy) -> list[Batch]:
+    """The windows from `begin` to `end` in equal parts within the bounds, each padded to its own longest."""
+    rows = end - begin
+    most = max(1, policy.max_cells // int(padded[end - 1]))
+    parts = -(-rows // min(most, policy.max_rows or most))
+    edges = [begin + rows * part // parts for part in range(parts + 1)]
+    return [Batch(start, stop, int(padded[stop - 1])) for start, stop in pairwise(edges)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.core.features import Fill
 from pipeline.core.policy import WindowPolicy
@@ -44,11 +45,14 @@ def bundle_model(
     _check_file(model_file)
     # Importing it starts TensorFlow, which takes seconds: only once everything else is right.
     from pipeline.scoring.keras_engine import KerasEngine
+    from pipeline.scoring.onnx_file import add_onnx
 
     engine = KerasEngine(model_file)
     contract = _contract(model_file, engine.signature, chosen, policy, adoption)
     prove_padding_invariance(engine, contract.max_length)
-    return write_bundle(out, contract, {MODEL_FILE: model_file})
+    with TemporaryDirectory(prefix="sensorline-bundle-") as folder:
+        contract, files = add_onnx(contract, engine, Path(folder))
+        return write_bundle(out, contract, {MODEL_FILE: model_file} | files)
 
 
 def _chosen(sensors: Sequence[ContractSensor], names: tuple[str, ...] | None) -> tuple[ContractSensor, ...]:

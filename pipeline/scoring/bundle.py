@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import ConfigurationError, ModelRefused
-from pipeline.scoring.contract import MODEL_FILE, Contract, decode_contract, encode_contract
+from pipeline.scoring.contract import MODEL_FILE, ONNX_FILE, Contract, decode_contract, encode_contract
 
 CONTRACT_FILE = "contract.json"
 
@@ -33,6 +33,11 @@ class Bundle:
     def model_file(self) -> Path:
         """The Keras model."""
         return self.folder / MODEL_FILE
+
+    @property
+    def onnx_file(self) -> Path | None:
+        """The same model translated; None where it could not be."""
+        return self.folder / ONNX_FILE if ONNX_FILE in self.contract.files else None
 
 
 def write_bundle(folder: Path, contract: Contract, files: Mapping[str, Path]) -> Bundle:

@@ -17,6 +17,7 @@ from pipeline.errors import ModelRefused
 
 CONTRACT_VERSION = 1
 MODEL_FILE = "model.keras"
+ONNX_FILE = "model.onnx"
 
 _WINDOW_KEYS = (
     *("kind", "gap_ms", "size_ms", "size", "step_ms", "step", "partial_start"),
@@ -48,6 +49,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     files: dict[str, str] = {}  # sha256 by file name
+    keras_only: str | None = None  # why there is no model.onnx, if so
     sensors: tuple[ContractSensor, ...]
     channels: tuple[Channel, ...] = (Value(),)
     fill: Fill = "zero"

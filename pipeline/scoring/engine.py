@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.batching import BatchPolicy
+
 Inputs = NDArray[np.float32 | np.int32]
+
+SIGNATURE_KEY = "sensorline.signature"
+"""In the metadata of `model.onnx`: its `ModelSignature` as JSON."""
 
 
 class ModelSignature(msgspec.Struct, frozen=True):
@@ -22,21 +27,13 @@ class ModelSignature(msgspec.Struct, frozen=True):
     outputs: tuple[str, ...]  # a name for each output column
 
 
-class BatchLimits(NamedTuple):
-    """Which batches suit an engine, as measured; see `pipeline.core.batching.BatchPolicy`."""
-
-    step_overhead_rows: int
-    max_rows: int | None
-    max_cells: int
-    threads: int  # how many batches it scores at once
-
-
 class Engine(Protocol):
-    """A loaded model. Used by `limits.threads` threads at a time."""
+    """A loaded model. Used by at most `threads` threads at a time."""
 
     name: str  # "keras", "onnx"
     signature: ModelSignature
-    limits: BatchLimits
+    batching: BatchPolicy  # the batches that suit it, as measured
+    threads: int
     masks_by_value: bool  # padding must have the padding value; else it may be anything, as `lengths` tells it
 
     def score(self, inputs: Inputs, lengths: NDArray[np.int64]) -> NDArray[np.float32]:

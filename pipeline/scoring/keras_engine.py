@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.batching import BatchPolicy
 from pipeline.errors import ModelRefused
 from pipeline.scoring.cpus import available_cpus
 from pipeline.scoring.engine import Inputs, ModelSignature
@@ -41,6 +42,9 @@ class KerasEngine:
     """Implements `pipeline.scoring.engine.Engine`. Raises `ModelRefused` for a file that is no model we can score with."""
 
     name = "keras"
+    batching = BatchPolicy()
+    threads = 1  # Keras uses all processors for one batch
+    masks_by_value = True
 
     def __init__(self, model_file: Path) -> None:
         _use_available_cpus()
@@ -69,6 +73,11 @@ class KerasEngine:
                 f"its layer {before.name} ({type(before).__name__}) comes before the mask and changes the padding value; put Masking first"
             )
         return "a layer mixes steps, or windows, without regard to the mask; make every layer up to the last LSTM respect it"
+
+    @property
+    def model(self) -> Any:
+        """The Keras model, for its translation."""
+        return self._model
 
     @property
     def _input(self) -> Any:

@@ -9,12 +9,12 @@ from pipeline.core.batching import BatchPolicy
 from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ModelRefused
 from pipeline.scoring.bundle import Bundle, read_bundle
-from pipeline.scoring.contract import Contract, check_compatible
+from pipeline.scoring.contract import ONNX_FILE, Contract, check_compatible
 from pipeline.scoring.engine import Engine, ModelSignature
 from pipeline.scoring.probe import prove_padding_invariance
 from pipeline.scoring.scorer import Scorer
 
-ENGINES = ("auto", "keras")
+ENGINES = ("auto", "onnx", "keras")
 
 
 def load_scorer(
@@ -46,6 +46,13 @@ def open_scorer(bundle: Bundle, engine: str = "auto", batching: BatchPolicy | No
 def _load_engine(bundle: Bundle, engine: str) -> Engine:
     if engine not in ENGINES:
         raise ModelRefused(f"engine {engine!r} is none of {', '.join(ENGINES)}")
+    if engine != "keras" and bundle.onnx_file is not None:
+        from pipeline.scoring.onnx_engine import OnnxEngine
+
+        return OnnxEngine(bundle.onnx_file)
+    if engine == "onnx":
+        why = bundle.contract.keras_only or "the bundle was made without it"
+        raise ModelRefused(f'the bundle has no {ONNX_FILE}: {why}; set [model] engine = "auto", which then takes Keras')
     # Importing it starts TensorFlow, which takes seconds: only once everything else is right.
     from pipeline.scoring.keras_engine import KerasEngine
 
@@ -53,13 +60,14 @@ def _load_engine(bundle: Bundle, engine: str) -> Engine:
 
 
 def _check_signature(contract: Contract, model: ModelSignature) -> None:
+    """`fixed_length` binds both sides only where the engine has one: a translated model takes any number of steps."""
     width = 1 if contract.dtype == "int32" else contract.features().width
     for name, ours, theirs in (
         ("dtype", contract.dtype, "int32" if model.integer else "float32"),
         ("input columns", width, model.features),
         ("padding_value", contract.padding_value, model.padding_value),
         ("vocabulary", contract.vocabulary, model.vocabulary),
-        ("fixed_length", contract.fixed_length, model.fixed_length),
+        ("fixed_length", contract.fixed_length if model.fixed_length else None, model.fixed_length),
         ("number of outputs", len(contract.outputs), len(model.outputs)),
     ):
         if ours != theirs:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.batching import BatchPolicy, cut_batches, order_by_length, restore_order
+from pipeline.core.batching import Batch, BatchPolicy, cut_batches, order_by_length, restore_order
 from pipeline.core.features import Ragged, make_codes, make_inputs, ragged
 from pipeline.core.padding import away_from_padding, pad
 from pipeline.records import ModelIdentity, Window
@@ -17,6 +18,7 @@ from pipeline.scoring.engine import Engine, Inputs
 
 _NOT_FINITE = "its score is not finite"
 _WRONG_CODE = "it has a value that is none of the codes the model knows"
+_NO_CODE = "none of its steps has a code, so the model would see nothing"
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,16 @@ class Scorer:
     """Scores windows with one model. The same scores come out whatever windows are given together."""
 
     def __init__(self, contract: Contract, engine: Engine, sha256: str, batching: BatchPolicy | None = None) -> None:
-        batching = batching or BatchPolicy()
         self.contract = contract
         self.identity = ModelIdentity(contract.name, contract.version, sha256, engine.name)
         self.output_names = tuple(output.name for output in contract.outputs)
         self._sensors = contract.sensor_names
         self._engine = engine
         self._features = contract.features()
-        self._batching = replace(batching, lengths=(contract.fixed_length,)) if contract.fixed_length else batching
+        fixed_length = engine.signature.fixed_length
+        batching = batching or engine.batching
+        self._batching = replace(batching, lengths=(fixed_length,)) if fixed_length else batching
+        self._threads = ThreadPoolExecutor(engine.threads, "scorer") if engine.threads > 1 else None
 
     def refusal(self, window: Window) -> str | None:
         """Why this window cannot be given to `score`; None where it can."""
@@ -59,36 +63,50 @@ class Scorer:
         first_rows = np.concatenate([[0], np.cumsum(steps.lengths)])
         outputs = np.empty((len(windows), len(self.output_names)), np.float32)
         padded_to = np.empty(len(windows), np.int64)
-        for begin, end, length in cut_batches(steps.lengths, self._batching):
+
+        def score_batch(batch: Batch) -> None:
+            begin, end, length = batch
             lengths = steps.lengths[begin:end]
-            batch = pad(inputs[first_rows[begin] : first_rows[end]], lengths, length, self.contract.padding_value)
-            outputs[begin:end] = self._engine.score(batch, lengths)
+            padded = pad(inputs[first_rows[begin] : first_rows[end]], lengths, length, self.contract.padding_value)
+            outputs[begin:end] = self._engine.score(padded, lengths)
             padded_to[begin:end] = length
-        outputs[wrong] = np.nan
+
+        self._for_each(score_batch, cut_batches(steps.lengths, self._batching))
+        outputs[list(wrong)] = np.nan
         return Scores(
             outputs=restore_order(outputs, order),
             padded_to=restore_order(padded_to, order),
-            errors=_errors(restore_order(outputs, order), restore_order(wrong, order)),
+            errors={int(order[index]): wrong.get(index, _NOT_FINITE) for index in _not_finite(outputs)},
             collisions=collisions,
             padded_cells=int(padded_to.sum()),
             real_cells=int(steps.lengths.sum()),
         )
+
+    def _for_each(self, score: Callable[[Batch], None], batches: list[Batch]) -> None:
+        """Side by side where the engine can; the longest first, so that no thread is left with one at the end."""
+        if self._threads is None or len(batches) == 1:
+            for batch in batches:
+                score(batch)
+        else:
+            list(self._threads.map(score, reversed(batches)))
 
     def _columns(self, windows: Sequence[Window]) -> list[int] | None:
         """Where the model's sensors are among the windows' sensors; None: they are the same."""
         given = windows[0].sensors
         return None if given == self._sensors else [given.index(name) for name in self._sensors]
 
-    def _inputs(self, steps: Ragged) -> tuple[Inputs, NDArray[np.bool_], int]:
-        """Rows of inputs, which windows have none that the model could take, and the number of collisions."""
+    def _inputs(self, steps: Ragged) -> tuple[Inputs, dict[int, str], int]:
+        """Rows of inputs, why windows have none that the model could take, and the number of collisions."""
         if self.contract.vocabulary is not None:
             codes, wrong = make_codes(steps, self.contract.fill, self.contract.vocabulary)
             # A code 0 is masked in the window alone too; there is no other code that means the same, to move it to.
-            return codes, wrong, int((codes == 0).sum())
+            nothing = np.flatnonzero(np.add.reduceat(codes, np.cumsum(steps.lengths) - steps.lengths) == 0).tolist()
+            reasons = dict.fromkeys(nothing, _NO_CODE) | dict.fromkeys(np.flatnonzero(wrong).tolist(), _WRONG_CODE)
+            return codes, reasons, int((codes == 0).sum())
         rows, collisions = away_from_padding(make_inputs(steps, self._features), self.contract.padding_value)
-        return rows, np.zeros(len(steps.lengths), np.bool_), collisions
+        return rows, {}, collisions
 
 
-def _errors(outputs: NDArray[np.float32], wrong: NDArray[np.bool_]) -> dict[int, str]:
-    not_finite = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-    return {int(index): _WRONG_CODE if wrong[index] else _NOT_FINITE for index in not_finite}
+def _not_finite(outputs: NDArray[np.float32]) -> list[int]:
+    found: list[int] = np.flatnonzero(~np.isfinite(outputs).all(axis=1)).tolist()
+    return found

@@ -61,6 +61,7 @@ def train_bundle(
     features = contract.features()
     # They start TensorFlow, which takes seconds: only once everything else is right.
     from pipeline.scoring.keras_engine import KerasEngine
+    from pipeline.scoring.onnx_file import add_onnx
     from pipeline.training.keras_model import fit_model
 
     with TemporaryDirectory(prefix="sensorline-train-") as folder:
@@ -82,7 +83,8 @@ def train_bundle(
             "best_epoch": fitted.best_epoch,
             "recipe": msgspec.to_builtins(asdict(recipe)),
         }
-        return write_bundle(destination.folder, msgspec.structs.replace(contract, metrics=metrics), {MODEL_FILE: model_file})
+        contract, files = add_onnx(msgspec.structs.replace(contract, metrics=metrics), engine, Path(folder))
+        return write_bundle(destination.folder, contract, {MODEL_FILE: model_file} | files)
 
 
 def _scaled(sensors: Sequence[ContractSensor], values: np.typing.NDArray[np.float32]) -> tuple[ContractSensor, ...]:

@@ -140,7 +140,7 @@ OTHERS = {
     ),
     "an unknown engine": (
         '[model]\nengine = "torch"',
-        "model.engine = \"torch\" (sensorline.toml:4): must be 'auto' or 'keras'",
+        "model.engine = \"torch\" (sensorline.toml:4): must be 'auto', 'onnx' or 'keras'",
     ),
     "a port that is none": ("[metrics]\nport = 65536", "metrics.port = 65536 (sensorline.toml:4): must be at most 65535"),
     "a rule without bounds": (

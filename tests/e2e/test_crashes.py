@@ -25,7 +25,7 @@ clear_below = 0.45
 for = "2 of 3"
 """
 STAGES = ("window", "score", "alert")
-KILLED_AFTER = ("predictions", "windows", "predictions")  # what all are killed after the first new one of, part by part
+KILLED_AFTER = ("predictions", "windows")  # what all are killed after the first new one of, part by part
 GOES_ON_WITHIN_S = 60  # a scorer starts TensorFlow, and Kafka waits for the session of the dead
 TOLERANCE = 1e-5
 

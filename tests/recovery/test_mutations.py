@@ -19,7 +19,7 @@ from tests.support.scenarios import SOAK, scenarios
 from tests.support.streams import Event, events, policies
 from tests.support.window_promises import check_windows
 
-STREAMS = 400
+STREAMS = 150
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pipeline.clock import ManualClock
 from pipeline.errors import LostPartitions
 from pipeline.session import Session, SessionOptions
 from pipeline.stages.protocol import Handover, Stage
-from tests.support.faulty_broker import FaultyBroker
+from tests.support.faulty_broker import FaultyBroker, Step
 
 Event = TypeVar("Event")
 
@@ -58,12 +58,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class Fault:
-    """A member, perhaps a new one, takes turns and makes a checkpoint; at its `step`-th step something happens."""
+    """A member, perhaps a new one, takes turns and makes a checkpoint; before its `number`-th step of a kind something happens."""
 
     member: int
     is_new: bool
     turns: int
-    step: int
+    step: Step
+    number: int
     happens: Happens
     partitions: frozenset[int]
 
@@ -173,9 +174,7 @@ class World(Generic[Event]):
         """One operation."""
         match operation:
             case Publish(events):
-                for event in events:
-                    self._clock.advance(self.flow.wait_ms(event))
-                    self._publish(self.flow.messages(event, self._clock.now_ms(), self.partitions))
+                self._pass(events)
             case Turn(number, turns, commits):
                 self._drive(number, turns, commits)
             case Fault(number):
@@ -229,6 +228,11 @@ class World(Generic[Event]):
         self.expected |= made
         return made
 
+    def _pass(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            self._clock.advance(self.flow.wait_ms(event))
+            self._publish(self.flow.messages(event, self._clock.now_ms(), self.partitions))
+
     def _publish(self, messages: list[Message]) -> None:
         for message in messages:
             self._publisher.send(message)
@@ -264,7 +268,7 @@ class World(Generic[Event]):
         if fault.is_new:
             self._crash(number)
         member = self._member(number)
-        member.broker.steps.at(fault.step, lambda: self._happen(number, fault.happens, fault.partitions))
+        member.broker.steps.at(fault.step, fault.number, lambda: self._happen(number, fault.happens, fault.partitions))
         self._drive(number, fault.turns, checkpoint=True)
         member.broker.steps.clear()
 

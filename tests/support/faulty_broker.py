@@ -1,6 +1,5 @@
 """A memory broker that behaves as a cluster may: no transactions, and something can happen between any two steps of a member.
 
-A step is one record that reaches the log, one acknowledgement, one commit of one partition, one poll, one look at offsets.
 It keeps the broker contract by delegation to a `MemoryBroker`, which alone stores.
 """
 
@@ -8,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from enum import Enum
 
 from pipeline.brokers.memory import MemoryBroker, MemoryLog
 from pipeline.brokers.protocol import Consumer, Message, Poll, Position, Publisher, Record, TopicSettings
@@ -17,23 +17,37 @@ OnCommit = Callable[[str, Position], None]
 """Told of each position that the log has accepted: topic, position."""
 
 
+class Step(Enum):
+    """What a member is about to do when something happens; `COMMITTED` is what comes after a commit."""
+
+    POLL = "poll"
+    RESTORE = "look at offsets, or read without a group"
+    OUTPUT = "a record of its output reaches the log"
+    STATE = "a record of its state reaches the log"
+    COMMIT = "commit one partition"
+    COMMITTED = "go on after a commit"
+
+
 class Steps:
     """The steps of one member; something can be made to happen at one to come."""
 
     def __init__(self) -> None:
+        self._step: Step | None = None
         self._left = 0
         self._happens: Callable[[], None] | None = None
 
-    def at(self, number: int, happens: Callable[[], None]) -> None:
-        """At the `number`-th step from now, from 1, before it is done."""
-        self._left, self._happens = number, happens
+    def at(self, step: Step, number: int, happens: Callable[[], None]) -> None:
+        """Before the `number`-th step of that kind from now, from 1."""
+        self._step, self._left, self._happens = step, number, happens
 
     def clear(self) -> None:
         """Nothing is to happen any more."""
         self._happens = None
 
-    def step(self) -> None:
+    def take(self, step: Step) -> None:
         """One step."""
+        if step is not self._step:
+            return
         self._left -= 1
         if self._left == 0 and self._happens is not None:
             happens, self._happens = self._happens, None
@@ -63,11 +77,11 @@ class FaultyBroker:
         return self._inner.delete_topic(name)
 
     def start_offsets(self, topic: str) -> Mapping[int, int]:
-        self.steps.step()
+        self.steps.take(Step.RESTORE)
         return self._inner.start_offsets(topic)
 
     def end_offsets(self, topic: str) -> Mapping[int, int]:
-        self.steps.step()
+        self.steps.take(Step.RESTORE)
         return self._inner.end_offsets(topic)
 
     def publisher(self) -> Publisher:
@@ -111,10 +125,9 @@ class _Publisher:
 
     def flush(self) -> None:
         while self._sent:
-            self._steps.step()
+            self._steps.take(Step.STATE if self._sent[0].topic.endswith(".state") else Step.OUTPUT)
             self._inner.send(self._sent.pop(0))
             self._inner.flush()
-        self._steps.step()
 
     def close(self) -> None:
         self._sent.clear()
@@ -129,7 +142,7 @@ class _Reader:
         self._steps = steps
 
     def poll(self, timeout_s: float) -> Poll:
-        self._steps.step()
+        self._steps.take(Step.RESTORE)
         return self._inner.poll(timeout_s)
 
     def position(self, partition: int) -> int:
@@ -155,7 +168,7 @@ class _Member:
         self._max_records = max_records
 
     def poll(self, timeout_s: float) -> Poll:
-        self._broker.steps.step()
+        self._broker.steps.take(Step.POLL)
         if self._broker.lost:
             return Poll(records=self._read_on())
         poll = self._inner.poll(timeout_s)
@@ -181,7 +194,7 @@ class _Member:
         """One partition after the other: what is still this member's is stored, whatever is refused."""
         lost: LostPartitions | None = None
         for position in positions:
-            self._broker.steps.step()
+            self._broker.steps.take(Step.COMMIT)
             try:
                 self._inner.commit([position])
             except LostPartitions as error:
@@ -190,7 +203,7 @@ class _Member:
                 self._broker.committed(self._topic, position)
         if lost is not None:
             raise lost
-        self._broker.steps.step()
+        self._broker.steps.take(Step.COMMITTED)
 
     def close(self) -> None:
         self._inner.close()

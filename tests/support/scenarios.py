@@ -35,6 +35,7 @@ from tests.support.failure_model import (
     Turn,
     Zombie,
 )
+from tests.support.faulty_broker import Step
 
 SOAK = int(os.environ.get("SENSORLINE_SOAK", "0"))  # 1: a long run; n: one n times as long
 FAR_MS = 1_000_000
@@ -43,10 +44,8 @@ TICK_MS = 3
 _members = st.integers(0, 1)
 _partitions = st.sampled_from([frozenset({0, 1}), frozenset({0, 1}), frozenset({0}), frozenset({1})])
 _turns = st.integers(1, 3)
-_steps = st.one_of(st.integers(1, 12), st.integers(1, 30))
 _happens = st.sampled_from(Happens)
-_faults = st.builds(Fault, _members, st.just(False), _turns, _steps, _happens, _partitions)
-_faults_of_a_restore = st.builds(Fault, _members, st.just(True), _turns, st.integers(1, 8), _happens, _partitions)
+_faults = st.builds(Fault, _members, st.booleans(), _turns, st.sampled_from(Step), st.integers(1, 4), _happens, _partitions)
 
 
 def how_many(fast: int, soak: int) -> settings:
@@ -61,8 +60,7 @@ def scenarios(events: st.SearchStrategy[Any]) -> st.SearchStrategy[Scenario[Any]
     operation: st.SearchStrategy[Operation[Any]] = st.one_of(
         *[st.builds(Publish, st.lists(events, min_size=1, max_size=6).map(tuple))] * 6,
         *[st.builds(Turn, _members, _turns, st.booleans())] * 3,
-        *[_faults] * 3,
-        _faults_of_a_restore,
+        *[_faults] * 4,
         *[st.builds(Crash, _members)] * 2,
         st.builds(Stop, _members),
         st.builds(Rebalance, _partitions),

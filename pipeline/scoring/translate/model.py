@@ -7,12 +7,10 @@ from typing import Any
 
 import msgspec
 
-from pipeline.scoring.engine import ModelSignature
+from pipeline.scoring.engine import SIGNATURE_KEY, ModelSignature
 from pipeline.scoring.translate.graph import Graph
 from pipeline.scoring.translate.table import LAYERS, OPERATIONS, POINTWISE, Translate
 from pipeline.scoring.translate.values import Untranslatable, Value
-
-SIGNATURE_KEY = "sensorline.signature"
 
 # What Keras adds to a call by itself; `training` is false and a window alone has no padding.
 _IMPLIED = {"training", "mask", "query_mask", "value_mask", "key_mask"}
