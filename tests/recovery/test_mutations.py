@@ -19,7 +19,7 @@ from tests.support.scenarios import SOAK, scenarios
 from tests.support.streams import Event, events, policies
 from tests.support.window_promises import check_windows
 
-STREAMS = 150
+STREAMS = 300
 
 log = logging.getLogger(__name__)
 

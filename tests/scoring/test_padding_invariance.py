@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.core.batching import BatchPolicy
 from pipeline.errors import ModelRefused
 from pipeline.scoring.engine import Inputs, ModelSignature
 from pipeline.scoring.keras_engine import KerasEngine, keras
@@ -96,6 +97,9 @@ class Broken:
     """An engine that finds no score."""
 
     name = "broken"
+    batching = BatchPolicy()
+    threads = 1
+    masks_by_value = True
     signature = ModelSignature(integer=False, features=1, fixed_length=None, padding_value=0, vocabulary=None, outputs=("y",))
 
     def score(self, inputs: Inputs, lengths: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -57,7 +57,8 @@ def random_model(seed: int) -> RandomModel:
         x = _pick(random, _SEQUENCES)(random, x)
     x = _pick(random, _REDUCTIONS)(random, x)
     if random.random() < 0.4:
-        x = _pick(random, _POINTWISE)(random, x)
+        # Keras's Softmax cannot be given a sequence with a mask.
+        x = layers.Softmax()(x) if random.random() < 0.1 else _pick(random, _POINTWISE)(random, x)
     outputs = [layers.Dense(int(random.integers(1, 4)))(x)]
     if random.random() < 0.3:
         outputs.append(layers.Dense(2, activation=_activation(random))(x))
@@ -151,7 +152,6 @@ _POINTWISE: tuple[Part, ...] = (
     lambda random, x: layers.ReLU(max_value=1.5)(x),
     lambda random, x: layers.LeakyReLU()(x),
     lambda random, x: layers.ELU(0.7)(x),
-    lambda random, x: layers.Softmax()(x),
 )
 _SEQUENCES: tuple[Part, ...] = (
     *(lambda random, x: _pick(random, _POINTWISE)(random, x),) * 3,

@@ -43,9 +43,9 @@ TICK_MS = 3
 
 _members = st.integers(0, 1)
 _partitions = st.sampled_from([frozenset({0, 1}), frozenset({0, 1}), frozenset({0}), frozenset({1})])
-_turns = st.integers(1, 3)
+_turns = st.integers(1, 4)
 _happens = st.sampled_from(Happens)
-_faults = st.builds(Fault, _members, st.booleans(), _turns, st.sampled_from(Step), st.integers(1, 4), _happens, _partitions)
+_faults = st.builds(Fault, _members, st.booleans(), _turns, st.sampled_from(Step), st.integers(1, 3), _happens, _partitions)
 
 
 def how_many(fast: int, soak: int) -> settings:
@@ -58,9 +58,9 @@ def how_many(fast: int, soak: int) -> settings:
 def scenarios(events: st.SearchStrategy[Any]) -> st.SearchStrategy[Scenario[Any]]:
     """Streams of such events, read by members to whom things happen."""
     operation: st.SearchStrategy[Operation[Any]] = st.one_of(
-        *[st.builds(Publish, st.lists(events, min_size=1, max_size=6).map(tuple))] * 6,
-        *[st.builds(Turn, _members, _turns, st.booleans())] * 3,
-        *[_faults] * 4,
+        *[st.builds(Publish, st.lists(events, min_size=2, max_size=8).map(tuple))] * 6,
+        *[st.builds(Turn, _members, _turns, st.sampled_from([False, False, True]))] * 3,
+        *[_faults] * 6,
         *[st.builds(Crash, _members)] * 2,
         st.builds(Stop, _members),
         st.builds(Rebalance, _partitions),
@@ -68,7 +68,7 @@ def scenarios(events: st.SearchStrategy[Any]) -> st.SearchStrategy[Scenario[Any]
         st.builds(Zombie, st.integers(0, 2), st.booleans()),
         st.just(Compact()),
     )
-    return st.builds(Scenario, st.integers(1, 2), st.sampled_from([1, 4, 100]), st.lists(operation, min_size=20, max_size=70).map(tuple))
+    return st.builds(Scenario, st.integers(1, 2), st.sampled_from([1, 4, 100]), st.lists(operation, min_size=15, max_size=50).map(tuple))
 
 
 def window_flow(policy: WindowPolicy) -> Flow[streams.Event]:

@@ -146,8 +146,8 @@ def _reading(said: Said, arrival: int, headers: Headers = ()) -> Message:
     return Message(TOPIC, said.device.encode(), said.body(arrival), headers)
 
 
-_waits = st.one_of(st.integers(0, 3), st.integers(0, 3), st.integers(0, 8), st.integers(0, 40))
-_behind = st.one_of(st.integers(0, 4), st.integers(0, 14), st.integers(-45, 45))
+_waits = st.sampled_from([0, 1, 1, 2, 3, 5, 8, 13, 21, 34])
+_behind = st.sampled_from([*range(9), *range(9), 10, 12, 14, 20, 30, 45, -5, -40])
 _cells = st.sampled_from([(1.0, None), (2.0, 0.1), (None, 3.5), (4.0, 4.0), (None, None)])
 _devices = st.sampled_from(DEVICES)
 _single = st.builds(lambda device, behind, cells: Said(device, (behind,), (cells,)), _devices, _behind, _cells)
@@ -163,7 +163,7 @@ _replayed = st.lists(st.tuples(_waits, _said), min_size=1, max_size=8).map(tuple
 lives = st.builds(Live, _waits, _said, st.sampled_from([1, 1, 1, 2]))
 events: st.SearchStrategy[Event] = st.one_of(
     *[lives] * 40,
-    *[st.builds(Silence, st.integers(10, 60))] * 2,
+    *[st.builds(Silence, st.integers(10, 60))] * 6,
     st.builds(Heartbeat, _waits, st.none() | st.integers(900, 1_300)),
     st.builds(BadHeader, _waits, _single),
     st.builds(Replay, st.integers(900, 1_200), _replayed, st.none() | st.integers(0, 80)),

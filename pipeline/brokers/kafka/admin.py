@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ from pipeline.brokers.kafka.settings import CALL_TIMEOUT_MS, KafkaOptions, clien
 from pipeline.brokers.protocol import TopicSettings
 from pipeline.clock import Clock
 from pipeline.errors import BrokerUnreachable, Transient
+
+_capturing = threading.Lock()
 
 _BOOTSTRAP_MS = 8_000
 _USABLE_TIMEOUT_S = 15.0
@@ -163,17 +166,22 @@ def _configs(settings: TopicSettings) -> dict[str, str]:
 
 @contextmanager
 def _captured_logs() -> Iterator[list[str]]:
-    """Collects what the library's network layer warns of, and keeps it from the process's own log."""
+    """Collects what the library's network layer warns of, and keeps it from the process's own log.
+
+    One thread at a time: two would restore what the other had set.
+    """
     lines: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("kafka.net")
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
-    try:
-        yield lines
-    finally:
-        logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+    with _capturing:
+        level, propagate = logger.level, logger.propagate
+        logger.addHandler(handler)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+        try:
+            yield lines
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
