@@ -40,6 +40,7 @@ app.command()(tail.tail)
 app.command()(training.lengths)
 app.command()(training.train)
 app.command()(models.bundle)
+app.command()(models.probe)
 app.command()(tail.schema)
 
 

@@ -1,4 +1,4 @@
-"""`sensorline bundle`: a user's own model becomes a bundle that the scorer can trust."""
+"""`sensorline bundle`: a user's own model becomes a bundle that the scorer can trust. `sensorline probe` says whether it would."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 from pipeline.cli.context import configuration
 from pipeline.cli.output import say
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, ModelRefused
+
+_FILE_WIDTH = 160  # where standard output is no terminal
 
 
 def bundle(  # noqa: PLR0913 - the options are the parameters
@@ -42,7 +44,39 @@ def bundle(  # noqa: PLR0913 - the options are the parameters
         outputs=None if outputs is None else tuple(ContractOutput(output) for output in _split(outputs) or ()),
     )
     made = bundle_model(model, out, configured, settings.window.policy(), adoption)
-    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}")
+    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}, {engine_of(made.contract.keras_only)}")
+
+
+def probe(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras file, or the folder of a bundle.")],
+    max_length: Annotated[int, typer.Option(min=1, help="The most steps of a window; a bundle has its own.")] = 256,
+) -> None:
+    """Show what the scorer would prove about a model at its start, and which engine would run it.
+
+    The exit code is 4 for a model that would be refused, with the layer and the remedy in the last row.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.scoring.report import examine
+
+    findings = list(examine(model, max_length))
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("", "check", "finding"):
+        table.add_column(column)
+    for finding in findings:
+        table.add_row("ok" if finding.ok else "error", finding.check, finding.says)
+    console = Console()
+    (console if console.is_terminal else Console(width=_FILE_WIDTH)).print(table)
+    if not findings[-1].ok:
+        raise typer.Exit(ModelRefused.exit_code)
+
+
+def engine_of(keras_only: str | None) -> str:
+    """Which engine will score with a bundle, for people."""
+    return "scored by ONNX Runtime" if keras_only is None else f"scored by Keras, as {keras_only}"
 
 
 def _split(text: str | None) -> tuple[str, ...] | None:

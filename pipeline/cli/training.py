@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.context import configuration
-from pipeline.cli.models import fill_rule
+from pipeline.cli.models import engine_of, fill_rule
 from pipeline.cli.output import say
 from pipeline.errors import ConfigurationError
 
@@ -66,7 +66,7 @@ def train(  # noqa: PLR0913 - the options are the parameters
     made = train_bundle(labelled, contract_sensors(settings), policy, recipe, destination, lambda epoch: say(epoch.shown()))
     for line in _shown(made.contract.metrics["held_out"]):
         say(f"held-out devices: {line}")
-    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}")
+    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}, {engine_of(made.contract.keras_only)}")
 
 
 def lengths(

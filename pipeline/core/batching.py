@@ -59,6 +59,8 @@ def cut_batches(lengths: NDArray[np.int64], policy: BatchPolicy) -> list[Batch]:
     if not len(lengths):
         return []
     allowed = _allowed(lengths, policy)
+    if len(lengths) == 1:
+        return [Batch(0, 1, int(allowed[0]))]
     padded, counts = np.unique(allowed, return_counts=True)
     ends = np.concatenate([[0], np.cumsum(counts)])
     batches = []

@@ -60,6 +60,8 @@ def mask(lengths: NDArray[np.int64], padded_to: int) -> NDArray[np.bool_]:
 
 def pad(rows: NDArray[Number], lengths: NDArray[np.int64], padded_to: int, padding_value: float) -> NDArray[Number]:
     """Windows x padded_to x features, from the windows' rows one below the other; without features where rows have none."""
+    if len(rows) == len(lengths) * padded_to:
+        return rows.reshape(len(lengths), padded_to, *rows.shape[1:])
     padded = np.full((len(lengths), padded_to, *rows.shape[1:]), padding_value, rows.dtype)
     padded[mask(lengths, padded_to)] = rows
     return padded

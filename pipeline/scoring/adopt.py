@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,9 +14,8 @@ from pipeline.errors import ModelRefused
 from pipeline.scoring.bundle import Bundle, write_bundle
 from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor, is_plain_name
 from pipeline.scoring.engine import ModelSignature
+from pipeline.scoring.keras_file import require_keras_file
 from pipeline.scoring.probe import prove_padding_invariance
-
-_MODEL_PARTS = {"config.json", "metadata.json", "model.weights.h5"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def bundle_model(
     """
     adoption = adoption or Adoption()
     chosen = _chosen(sensors, adoption.sensors)
-    _check_file(model_file)
+    require_keras_file(model_file)
     # Importing it starts TensorFlow, which takes seconds: only once everything else is right.
     from pipeline.scoring.keras_engine import KerasEngine
     from pipeline.scoring.onnx_file import add_onnx
@@ -61,18 +59,6 @@ def _chosen(sensors: Sequence[ContractSensor], names: tuple[str, ...] | None) ->
     if unknown:
         raise ModelRefused(f"sensor {unknown[0]!r} is not configured; [sensors] names has {', '.join(known)}")
     return tuple(sensors) if names is None else tuple(known[name] for name in names)
-
-
-def _check_file(model_file: Path) -> None:
-    if not model_file.is_file():
-        raise ModelRefused(f"there is no model file {model_file}")
-    advice = 'save the model again with model.save("model.keras")'
-    if not zipfile.is_zipfile(model_file):
-        raise ModelRefused(f"{model_file} is no .keras file, or only a part of one; {advice}")
-    with zipfile.ZipFile(model_file) as archive:
-        missing = _MODEL_PARTS - set(archive.namelist())
-    if missing:
-        raise ModelRefused(f"{model_file} is a zip file without {', '.join(sorted(missing))}; {advice}")
 
 
 def _contract(

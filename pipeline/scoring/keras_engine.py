@@ -8,7 +8,6 @@ XLA was 20 % faster, but compiles 0.5 s for each shape. `model.predict` costs 50
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from pipeline.core.batching import BatchPolicy
 from pipeline.errors import ModelRefused
 from pipeline.scoring.cpus import available_cpus
 from pipeline.scoring.engine import Inputs, ModelSignature
+from pipeline.scoring.masks import lost_mask, unusable_softmax
 from pipeline.scoring.quiet import quiet_stderr
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -34,7 +34,6 @@ with quiet_stderr():
 # Whoever trains takes keras from here, so that the settings above hold in every process.
 __all__ = ["KerasEngine", "keras", "tf"]
 
-_DROPS_MASK = re.compile(r"Layer '(?P<name>[^']+)' \(of type (?P<type>\w+)\) was passed an input with a mask")
 _RANKS = "a model takes (batch, time, features), or (batch, time) of codes into an Embedding(mask_zero=True)"
 
 
@@ -61,12 +60,11 @@ class KerasEngine:
         return scores
 
     def explain_padding(self) -> str:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            self._model(np.ones((1, *(dimension or 2 for dimension in self._input.shape[1:])), self._input.dtype))
-        for warning in caught:
-            if drops := _DROPS_MASK.match(str(warning.message)):
-                return f"its layer {drops['name']} ({drops['type']}) drops the mask; use one that keeps it, or put it after the last LSTM"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            lost = lost_mask(self._model, tf.ones([dimension or 2 for dimension in self._input.shape], self._input.dtype))
+        if lost is not None:
+            return lost
         before = _before_mask(self._model)
         if before is not None:
             return (
@@ -97,6 +95,12 @@ class KerasEngine:
 def _signature(model: Any) -> ModelSignature:
     shape = _input_shape(model)
     mask = next((layer for layer in _layers(model) if _makes_mask(layer, len(shape))), None)
+    if softmax := unusable_softmax(model):
+        raise ModelRefused(softmax)
+    if mask is None and len(shape) == 2 and any(_makes_mask(layer, 3) for layer in _layers(model)):
+        raise ModelRefused(
+            f"the model's Masking is given (batch, {shape[1]}) and masks whole windows; it takes (batch, {shape[1]}, 1), one row a step"
+        )
     if mask is None:
         remedy = "begin it with Masking" if len(shape) == 3 else "begin it with Embedding(mask_zero=True)"
         raise ModelRefused(f"the model has no mask, so padding would change its scores; {remedy} and train it again")

@@ -10,7 +10,7 @@ from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ModelRefused
 from pipeline.scoring.bundle import Bundle, read_bundle
 from pipeline.scoring.contract import ONNX_FILE, Contract, check_compatible
-from pipeline.scoring.engine import Engine, ModelSignature
+from pipeline.scoring.engine import Engine
 from pipeline.scoring.probe import prove_padding_invariance
 from pipeline.scoring.scorer import Scorer
 
@@ -37,13 +37,19 @@ def load_scorer(
 
 def open_scorer(bundle: Bundle, engine: str = "auto", batching: BatchPolicy | None = None) -> Scorer:
     """The scorer of a bundle, proven, without regard to a configuration."""
-    loaded = _load_engine(bundle, engine)
-    _check_signature(bundle.contract, loaded.signature)
+    loaded = load_engine(bundle, engine)
     prove_padding_invariance(loaded, bundle.contract.max_length)
     return Scorer(bundle.contract, loaded, bundle.sha256, batching)
 
 
-def _load_engine(bundle: Bundle, engine: str) -> Engine:
+def load_engine(bundle: Bundle, engine: str = "auto") -> Engine:
+    """What runs the bundle's model, which is what its contract says, but not yet proven. Raises `ModelRefused`."""
+    loaded = _loaded(bundle, engine)
+    _check_signature(bundle.contract, loaded)
+    return loaded
+
+
+def _loaded(bundle: Bundle, engine: str) -> Engine:
     if engine not in ENGINES:
         raise ModelRefused(f"engine {engine!r} is none of {', '.join(ENGINES)}")
     if engine != "keras" and bundle.onnx_file is not None:
@@ -59,15 +65,16 @@ def _load_engine(bundle: Bundle, engine: str) -> Engine:
     return KerasEngine(bundle.model_file)
 
 
-def _check_signature(contract: Contract, model: ModelSignature) -> None:
-    """`fixed_length` binds both sides only where the engine has one: a translated model takes any number of steps."""
+def _check_signature(contract: Contract, engine: Engine) -> None:
+    model = engine.signature
     width = 1 if contract.dtype == "int32" else contract.features().width
     for name, ours, theirs in (
         ("dtype", contract.dtype, "int32" if model.integer else "float32"),
         ("input columns", width, model.features),
         ("padding_value", contract.padding_value, model.padding_value),
         ("vocabulary", contract.vocabulary, model.vocabulary),
-        ("fixed_length", contract.fixed_length if model.fixed_length else None, model.fixed_length),
+        # A translated model takes any number of steps, also where the Keras model takes a fixed one.
+        ("fixed_length", contract.fixed_length if engine.masks_by_value else None, model.fixed_length),
         ("number of outputs", len(contract.outputs), len(model.outputs)),
     ):
         if ours != theirs:

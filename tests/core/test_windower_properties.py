@@ -161,6 +161,13 @@ def test_a_device_that_is_gone_leaves_nothing() -> None:
     assert result.windower.open_steps == 0
 
 
+def test_a_release_is_forced_only_where_the_watermark_had_not_released_enough() -> None:
+    policy = WindowPolicy(Session(10), 5, 20, 5, Overflow.SPLIT, Keep.LAST, max_pending=1)
+    released_by_time = run(policy, [Arrived("p", 0, 0, 1.0), Arrived("p", 10, 0, 1.0)])
+    forced = run(policy, [Arrived("p", 0, 0, 1.0), Arrived("p", 3, 0, 1.0)])
+    assert (released_by_time.windower.counts["forced"], forced.windower.counts["forced"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [

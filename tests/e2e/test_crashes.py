@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.records import Alert, Prediction
 from pipeline.wire.headers import arrival_header, tick
@@ -54,6 +54,10 @@ def await_more(pipeline: Pipeline, kind: str, than: int, stages: list[Running]) 
     eventually(lambda: pipeline.count(kind) > than, GOES_ON_WITHIN_S, lambda: [stage.said for stage in stages])
 
 
+def await_all(found: Callable[[], Set[Any]], wanted: Set[Any], stages: list[Running]) -> None:
+    eventually(lambda: found() >= wanted, GOES_ON_WITHIN_S, lambda: (len(wanted - found()), [stage.said for stage in stages]))
+
+
 def by_identity(items: Iterable[Item]) -> dict[tuple[str, ...], Item]:
     """Each once; an alert's two records share their id."""
     found: dict[tuple[str, ...], Item] = {}
@@ -75,6 +79,12 @@ def assert_equal(one: Prediction | Alert, other: Prediction | Alert) -> None:
         assert (one.since, one.time, one.predictions) == (other.since, other.time, other.predictions)
 
 
+def assert_all_equal(found: Mapping[tuple[str, ...], Item], wanted: Mapping[tuple[str, ...], Item]) -> None:
+    assert found.keys() == wanted.keys()
+    for key, item in wanted.items():
+        assert_equal(found[key], item)
+
+
 def test_processes_killed_in_the_middle_of_a_stream_leave_no_trace(start_pipeline: StartPipeline, wear_bundle: Path) -> None:
     pipeline = start_pipeline(f'{SECTIONS}[model]\npath = "{wear_bundle}"\n{ALERTS}')
     for part, kind in enumerate(KILLED_AFTER):
@@ -92,13 +102,11 @@ def test_processes_killed_in_the_middle_of_a_stream_leave_no_trace(start_pipelin
     windows, predictions, alerts = contents(reference.windows()), by_identity(reference.predictions()), by_identity(reference.alerts())
     assert len(predictions) == len(reference.predictions()) > 100
     assert len(alerts) == len(reference.alerts()) > 2
-    eventually(lambda: contents(pipeline.windows()).keys() >= windows.keys(), GOES_ON_WITHIN_S)
-    eventually(lambda: by_identity(pipeline.predictions()).keys() >= predictions.keys(), GOES_ON_WITHIN_S)
-    eventually(lambda: by_identity(pipeline.alerts()).keys() >= alerts.keys(), GOES_ON_WITHIN_S)
+    await_all(lambda: contents(pipeline.windows()).keys(), windows.keys(), stages)
+    await_all(lambda: by_identity(pipeline.predictions()).keys(), predictions.keys(), stages)
+    await_all(lambda: by_identity(pipeline.alerts()).keys(), alerts.keys(), stages)
     assert [stage.interrupt() for stage in stages] == [0, 0, 0]
 
     assert contents(pipeline.windows()) == windows
-    for found, wanted in ((by_identity(pipeline.predictions()), predictions), (by_identity(pipeline.alerts()), alerts)):
-        assert found.keys() == wanted.keys()
-        for key, item in wanted.items():
-            assert_equal(found[key], item)
+    assert_all_equal(by_identity(pipeline.predictions()), predictions)
+    assert_all_equal(by_identity(pipeline.alerts()), alerts)

@@ -188,7 +188,7 @@ def test_a_contract_that_does_not_fit_its_model_is_refused(changes: dict[str, An
 def test_an_engine_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", make_contract(POLICY), {MODEL_FILE: save(sound_model(), tmp_path)})
 
-    with pytest.raises(ModelRefused, match="'abacus' is none of auto, keras"):
+    with pytest.raises(ModelRefused, match="'abacus' is none of auto, onnx, keras"):
         open_scorer(bundle, engine="abacus")
 
 

@@ -55,7 +55,8 @@ def random_model(seed: int) -> RandomModel:
     x = layers.Embedding(VOCABULARY, features, mask_zero=True)(inputs) if integer else layers.Masking(float(random.choice([0, -1])))(inputs)
     for _ in range(random.integers(0, 4)):
         x = _pick(random, _SEQUENCES)(random, x)
-    x = _pick(random, _REDUCTIONS)(random, x)
+    keeps_mask = bool(random.random() < 0.7)
+    x = _pick(random, _MASKED_REDUCTIONS if keeps_mask else _OTHER_REDUCTIONS)(random, x)
     if random.random() < 0.4:
         # Keras's Softmax cannot be given a sequence with a mask.
         x = layers.Softmax()(x) if random.random() < 0.1 else _pick(random, _POINTWISE)(random, x)
@@ -73,15 +74,16 @@ def random_model(seed: int) -> RandomModel:
         vocabulary=VOCABULARY if integer else None,
         outputs=tuple(f"y{column}" for column in range(columns)),
     )
-    return RandomModel(model, signature, [_window(random, integer, features, length) for length in LENGTHS])
+    return RandomModel(model, signature, [_window(random, signature, keeps_mask, length) for length in LENGTHS])
 
 
-def _window(random: np.random.Generator, integer: bool, features: int, length: int) -> Inputs:
-    if integer:
-        codes = random.integers(0, VOCABULARY, length, np.int32)
-        codes[0] = 1  # masked codes may come later, a window of nothing else has no score
+def _window(random: np.random.Generator, signature: ModelSignature, masked_codes: bool, length: int) -> Inputs:
+    """Codes that are masked come after the first one: a window of nothing else has no score."""
+    if signature.integer:
+        codes = random.integers(0 if masked_codes else 1, VOCABULARY, length, np.int32)
+        codes[0] = 1
         return codes
-    return random.normal(0, random.choice([0.3, 3]), (length, features)).astype(np.float32)
+    return random.normal(0, random.choice([0.3, 3]), (length, signature.features)).astype(np.float32)
 
 
 def _pick(random: np.random.Generator, choices: tuple[Any, ...]) -> Any:
@@ -171,15 +173,17 @@ def _pooled_by_attention(random: np.random.Generator, x: Any) -> Any:
     return keras.ops.sum(shares * x, axis=1)
 
 
-_REDUCTIONS: tuple[Part, ...] = (
+_MASKED_REDUCTIONS: tuple[Part, ...] = (
     *(lambda random, x: _recurrent(random, return_sequences=False)(x),) * 4,
     *(lambda random, x: _bidirectional(random, return_sequences=False)(x),) * 2,
     lambda random, x: layers.GlobalAveragePooling1D()(x),
+    lambda random, x: layers.LSTM(3, go_backwards=True)(x),
+    lambda random, x: layers.Concatenate()(layers.LSTM(3, return_state=True)(x)),
+)
+_OTHER_REDUCTIONS: tuple[Part, ...] = (
     lambda random, x: layers.GlobalMaxPooling1D()(layers.LSTM(3, return_sequences=True)(x)),
     lambda random, x: layers.LSTM(3, return_sequences=True)(x)[:, -1],
     lambda random, x: layers.LSTM(3, return_sequences=True)(x)[:, -1, :],
-    lambda random, x: layers.LSTM(3, go_backwards=True)(x),
-    lambda random, x: layers.Concatenate()(layers.LSTM(3, return_state=True)(x)),
     lambda random, x: layers.Flatten()(layers.Dot(axes=1)([layers.Dense(1, activation="sigmoid")(x), x])),
     _pooled_by_attention,
 )

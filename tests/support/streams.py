@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -19,8 +20,9 @@ from pipeline.wire.headers import RESET, arrival_header, tick
 
 TOPIC = "readings"
 SENSORS = ("a", "b")
-DEVICES = "pqr"
+DEVICES = "pqrs"
 START_MS = 1_000
+CELLS: Sequence[tuple[float | None, float | None]] = ((1.0, None), (2.0, 0.1), (None, 3.5), (4.0, 4.0), (None, None))
 SHAPES: Sequence[Shape] = (Session(10), Tumbling(10), Hopping(12, 4), Count(4, 2, True), Count(4, 3, False))
 
 Cells = tuple[float | None, float | None]
@@ -146,49 +148,62 @@ def _reading(said: Said, arrival: int, headers: Headers = ()) -> Message:
     return Message(TOPIC, said.device.encode(), said.body(arrival), headers)
 
 
-_waits = st.sampled_from([0, 1, 1, 2, 3, 5, 8, 13, 21, 34])
-_behind = st.sampled_from([*range(9), *range(9), 10, 12, 14, 20, 30, 45, -5, -40])
-_cells = st.sampled_from([(1.0, None), (2.0, 0.1), (None, 3.5), (4.0, 4.0), (None, None)])
-_devices = st.sampled_from(DEVICES)
-_single = st.builds(lambda device, behind, cells: Said(device, (behind,), (cells,)), _devices, _behind, _cells)
-_batch = st.builds(
-    lambda device, rows: Said(device, tuple(behind for behind, _ in rows), tuple(cells for _, cells in rows)),
-    _devices,
-    st.lists(st.tuples(_behind, _cells), min_size=2, max_size=5),
-)
-_broken = st.builds(lambda device, broken: Said(device, (), (), broken), _devices, st.sampled_from(Broken))
-_said = st.one_of(_single, _single, _single, _batch, _broken)
-_replayed = st.lists(st.tuples(_waits, _said), min_size=1, max_size=8).map(tuple)
-
-lives = st.builds(Live, _waits, _said, st.sampled_from([1, 1, 1, 2]))
-events: st.SearchStrategy[Event] = st.one_of(
-    *[lives] * 40,
-    *[st.builds(Silence, st.integers(10, 60))] * 6,
-    st.builds(Heartbeat, _waits, st.none() | st.integers(900, 1_300)),
-    st.builds(BadHeader, _waits, _single),
-    st.builds(Replay, st.integers(900, 1_200), _replayed, st.none() | st.integers(0, 80)),
-)
+def random_event(random: Random) -> Event:
+    """Mostly something that a device says; sometimes silence, a heartbeat, a bad header or a replay."""
+    kind = random.choices(["live", "silence", "heartbeat", "header", "replay"], [80, 12, 4, 2, 2])[0]
+    match kind:
+        case "silence":
+            return Silence(random.randint(10, 60))
+        case "heartbeat":
+            return Heartbeat(_wait(random), random.choice([None, random.randint(900, 1_300)]))
+        case "header":
+            return BadHeader(_wait(random), _said(random))
+        case "replay":
+            readings = tuple((_wait(random), _said(random)) for _ in range(random.randint(1, 8)))
+            return Replay(random.randint(900, 1_200), readings, random.choice([None, random.randint(0, 80)]))
+    return Live(_wait(random), _said(random), random.choice([1, 1, 1, 2]))
 
 
-@st.composite
-def policies(draw: st.DrawFn, shapes: Sequence[Shape] = SHAPES) -> WindowPolicy:
-    """Any policy that does not contradict itself: what contradicts the rest is left out, rare keys are rarely set."""
-    shape = draw(st.sampled_from(shapes))
+def random_policy(random: Random, shapes: Sequence[Shape] = SHAPES) -> WindowPolicy:
+    """Any policy that does not contradict itself; rare keys are rarely set."""
+    shape = random.choice(shapes)
     is_count = isinstance(shape, Count)
-    carry = 0 if is_count else draw(st.sampled_from([0, 0, 1, 3]))
+    carry = 0 if is_count else random.choice([0, 0, 1, 3])
     return WindowPolicy(
         shape=shape,
-        out_of_orderness_ms=draw(st.integers(0, 8)),
-        idle_timeout_ms=draw(st.integers(18, 40)),
-        max_length=draw(st.integers(4, 6)),
-        overflow=Overflow.SPLIT if carry else draw(st.sampled_from(Overflow)),
-        keep=draw(st.sampled_from(Keep)),
-        max_duration_ms=None if is_count else draw(st.none() | st.integers(0, 15)),
+        out_of_orderness_ms=random.randint(0, 8),
+        idle_timeout_ms=random.randint(18, 40),
+        max_length=random.randint(4, 6),
+        overflow=Overflow.SPLIT if carry else random.choice(list(Overflow)),
+        keep=random.choice(list(Keep)),
+        max_duration_ms=None if is_count else random.choice([None, random.randint(0, 15)]),
         carry=carry,
-        min_length=draw(st.integers(1, 3)),
-        emit_every=0 if is_count else draw(st.sampled_from([0, 0, 1, 2])),
-        allowed_lateness_ms=0 if is_count or carry else draw(st.sampled_from([0, 0, 5, 20])),
-        max_ahead_ms=draw(st.none() | st.just(30)),
-        max_behind_ms=draw(st.none() | st.just(30)),
-        max_pending=draw(st.sampled_from([1, 3, 10_000])),
+        min_length=random.randint(1, 3),
+        emit_every=0 if is_count else random.choice([0, 0, 1, 2]),
+        allowed_lateness_ms=0 if is_count or carry else random.choice([0, 0, 5, 20]),
+        max_ahead_ms=random.choice([None, 30]),
+        max_behind_ms=random.choice([None, 30]),
+        max_pending=random.choice([1, 3, 10_000]),
     )
+
+
+def _wait(random: Random) -> int:
+    return random.choice([0, 1, 1, 2, 3, 4, 5, 8, 13, 21])
+
+
+def _said(random: Random) -> Said:
+    device = random.choice(DEVICES)
+    if random.random() < 0.1:
+        return Said(device, (), (), random.choice(list(Broken)))
+    readings = random.choice([1, 1, 1, random.randint(2, 5)])
+    behind = tuple(random.choice([random.randint(0, 4), random.randint(0, 14), random.randint(-45, 45)]) for _ in range(readings))
+    return Said(device, behind, tuple(random.choice(CELLS) for _ in range(readings)))
+
+
+_randoms = st.randoms(use_true_random=False)
+events: st.SearchStrategy[Event] = st.builds(random_event, _randoms)
+
+
+def policies(shapes: Sequence[Shape] = SHAPES) -> st.SearchStrategy[WindowPolicy]:
+    """Any policy for one of these shapes."""
+    return st.builds(random_policy, _randoms, st.just(shapes))
