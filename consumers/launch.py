@@ -6,14 +6,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.brokers.protocol import Broker
+import msgspec
+
+from pipeline.brokers.protocol import Broker, TopicSettings
 from pipeline.clock import SystemClock
 from pipeline.config import Settings
-from pipeline.errors import ConfigurationError, MissingTopic
+from pipeline.errors import ConfigurationError, MissingTopic, StateRefused
 from pipeline.process import run_all
 from pipeline.runner import Finish, Runner
 from pipeline.session import SessionOptions
-from pipeline.stages.protocol import Stage
+from pipeline.stages.protocol import Accept, Stage
 
 # Stages in the order of the flow, and the topics that each reads and writes, by what they carry.
 TOPICS_OF: Mapping[str, tuple[str, ...]] = {
@@ -31,6 +33,7 @@ class Launch:
     group: str | None = None  # instead of the pipeline's name and the stage's
     finish: Finish = Finish.NEVER
     any_windows: bool = False
+    accept: Accept = Accept.NOTHING
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.names if name not in TOPICS_OF]
@@ -56,13 +59,32 @@ def require_topics(broker: Broker, settings: Settings, launch: Launch, stages: S
         raise MissingTopic(f"there is no topic {', '.join(missing)}; `sensorline topics create` makes the topics of the configuration")
     for stage in stages:
         if stage.keeps_state:
-            broker.create_topic(settings.state_topic(launch.group_of(stage, settings), stage.source))
+            _require_state_topic(broker, settings.state_topic(launch.group_of(stage, settings), stage.source), stage, launch.accept)
+
+
+def _require_state_topic(broker: Broker, wanted: TopicSettings, stage: Stage, accept: Accept) -> None:
+    """The state of a partition lies in the partition of the same number: there must be as many as the input has."""
+    there = broker.topics()
+    needed = there[stage.source].partitions
+    if wanted.name not in there:
+        broker.create_topic(msgspec.structs.replace(wanted, partitions=needed))
+        return
+    has = there[wanted.name].partitions
+    if has >= needed:
+        return
+    if Accept.REPARTITION not in accept:
+        raise StateRefused(
+            f"topic {stage.source} has {needed} partitions now and its state topic {wanted.name} {has}, so devices may have moved to"
+            " other partitions; --accept-repartition goes on, and windows open there close when idle"
+        )
+    broker.grow_topic(wanted.name, needed)
 
 
 def run_stages(settings: Settings, launch: Launch, stages: Sequence[Stage], connect: Callable[[], Broker], stop: threading.Event) -> None:
     """Runs the stages side by side until `stop` is set or all have finished."""
     clock = SystemClock()
-    runners = [Runner(connect, stage, SessionOptions(launch.group_of(stage, settings)), clock, launch.finish) for stage in stages]
+    options = [SessionOptions(launch.group_of(stage, settings), accept=launch.accept) for stage in stages]
+    runners = [Runner(connect, stage, option, clock, launch.finish) for stage, option in zip(stages, options, strict=True)]
     if settings.metrics is not None:
         from pipeline.metrics import serve_metrics
 

@@ -17,8 +17,8 @@ from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Positio
 from pipeline.brokers.reading import read_now
 from pipeline.clock import Clock
 from pipeline.core.keyed_state import NOBODY, Write
-from pipeline.stages.protocol import Handover, Stage
-from pipeline.stages.recovery import check_inside
+from pipeline.stages.protocol import Accept, Handover, Stage
+from pipeline.stages.recovery import begins_fresh
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
     group: str
     checkpoint_interval_ms: int = 5_000
     max_records: int = 2000
+    accept: Accept = Accept.NOTHING
 
     def state_topic(self, source: str) -> str:
         """The compacted topic of the group's state about the partitions of `source`."""
@@ -45,6 +46,7 @@ class Session:
         self._stage = stage
         self._clock = clock
         self._state_topic = options.state_topic(stage.source)
+        self._accept = options.accept
         self._pace = Pace(options.checkpoint_interval_ms / 1000, clock)
         self._publisher = broker.publisher()
         self._consumer = broker.consumer(stage.source, options.group, options.max_records)
@@ -122,31 +124,34 @@ class Session:
         names its writer: a state without a commit could not be told from one whose commit was lost."""
         starts, ends = self._broker.start_offsets(self._stage.source), self._broker.end_offsets(self._stage.source)
         found = {assignment.partition: _begun(assignment.committed) for assignment in assigned}
-        for partition, committed in found.items():
-            if committed is not None:
-                check_inside(committed, starts[partition], ends[partition])
+        fresh = {
+            partition: committed is not None and begins_fresh(committed, starts[partition], ends[partition], self._accept)
+            for partition, committed in found.items()
+        }
         state = self._read_state(found, starts) if self._stage.keeps_state else {}
         for partition, committed in found.items():
-            offset = starts[partition] if committed is None else committed.offset
-            self._stage.assign(Handover(partition, offset, committed, state.get(partition, ()), uuid4().hex, len(starts)))
+            offset = starts[partition] if committed is None or fresh[partition] else committed.offset
+            self._consumer.seek(partition, offset)
+            records = tuple(state.get(partition, ()))
+            is_fresh = fresh[partition] or Accept.RESET in self._accept
+            self._stage.assign(Handover(partition, offset, committed, records, uuid4().hex, len(starts), is_fresh, self._accept))
             self._heard_s[partition] = self._clock.monotonic_s()
             self.counts["assigned"] += 1
-            restored = len(state.get(partition, ()))
-            log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, restored)
+            log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, len(records))
         if None in found.values():
             self.checkpoint()
 
     def _read_state(self, found: Mapping[int, Position | None], starts: Mapping[int, int]) -> Mapping[int, Sequence[Record]]:
-        """The state of the partitions, as their last owners left it.
+        """The state of the partitions, as their last owners left it: the last record of each key.
 
         A partition may have been lost while it was read; its new owner then has written state of its own, and deleted what
         it found. So what was found is committed again, unchanged, which the log refuses to all but the owner.
         """
-        state: dict[int, list[Record]] = {partition: [] for partition in found}
+        state: dict[int, dict[bytes | None, Record]] = {partition: {} for partition in found}
         for record in read_now(self._broker, self._state_topic, state.keys()):
-            state[record.partition].append(record)
+            state[record.partition][record.key] = record
         self._consumer.commit([it or Position(partition, starts[partition], NOBODY) for partition, it in found.items()])
-        return state
+        return {partition: tuple(records.values()) for partition, records in state.items()}
 
     def _write(self, partition: int, writes: Sequence[Write]) -> None:
         for write in writes:

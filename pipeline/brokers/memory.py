@@ -38,6 +38,9 @@ class MemoryBroker:
     def delete_topic(self, name: str) -> bool:
         return self._log.delete(name)
 
+    def grow_topic(self, name: str, partitions: int) -> None:
+        self._log.grow(name, partitions)
+
     def start_offsets(self, topic: str) -> Mapping[int, int]:
         return self._log.starts(topic)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from operator import attrgetter
 
+import msgspec
+
 from pipeline.brokers.admission import missing_topic
 from pipeline.brokers.protocol import Assignment, Message, Poll, Position, Record, TopicSettings
 from pipeline.clock import Clock
@@ -121,6 +123,14 @@ class MemoryLog:
                 return False
             self._topics[settings.name] = _Topic(next(self._ids), settings, [_Partition() for _ in range(settings.partitions)])
             return True
+
+    def grow(self, name: str, partitions: int) -> None:
+        """Adds empty partitions until there are so many. Raises `MissingTopic`."""
+        with self._changed:
+            topic = self._topic(name)
+            topic.partitions += [_Partition() for _ in range(len(topic.partitions), partitions)]
+            topic.settings = msgspec.structs.replace(topic.settings, partitions=len(topic.partitions))
+            self._changed.notify_all()
 
     def delete(self, name: str) -> bool:
         """Deletes a topic and what groups committed on it; False where there was none."""

@@ -140,6 +140,10 @@ class Broker(Protocol):
         """Deletes the topic; False where there was none."""
         ...
 
+    def grow_topic(self, name: str, partitions: int) -> None:
+        """Adds empty partitions until there are so many; keys may go to other partitions after it. Raises `MissingTopic`."""
+        ...
+
     def start_offsets(self, topic: str) -> Mapping[int, int]:
         """Offset of the first record still in the log, by partition. Raises `MissingTopic`."""
         ...

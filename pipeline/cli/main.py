@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, models, producing, stages, tail, topics, training
+from pipeline.cli import check, models, producing, stages, state, tail, topics, training
 from pipeline.cli.context import Invocation
 from pipeline.cli.demo.command import demo
 from pipeline.errors import SensorlineError
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.add_typer(topics.app, name="topics")
+app.add_typer(state.app, name="state")
 app.command()(check.check)
 app.command()(producing.simulate)
 app.add_typer(producing.convert_app, name="convert")

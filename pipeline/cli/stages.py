@@ -21,6 +21,7 @@ from pipeline.config import Configuration, Settings
 from pipeline.errors import ConfigurationError
 from pipeline.process import stop_on_signals
 from pipeline.runner import Finish
+from pipeline.stages.protocol import Accept
 from pipeline.wire.lines import json_line
 from producers.replay import ReplayPolicy
 
@@ -29,22 +30,51 @@ Drain = Annotated[bool, typer.Option("--drain", help="Stop at what is now the en
 UntilEnd = Annotated[bool, typer.Option("--until-end", help="Stop at what is now the end of the input, and leave open what is open.")]
 AnyWindows = Annotated[bool, typer.Option("--any-windows", help="Score although the model was made for other windows.")]
 
+Repartition = Annotated[
+    bool, typer.Option("--accept-repartition", help="Go on although the input topic has got more partitions and devices may have moved.")
+]
+LogStart = Annotated[
+    bool, typer.Option("--from-log-start", help="Where the committed position is outside the log, begin at its start, without state.")
+]
 
-def window(context: typer.Context, group: Group = None, drain: Drain = False, until_end: UntilEnd = False) -> None:
+
+def window(
+    context: typer.Context,
+    group: Group = None,
+    drain: Drain = False,
+    until_end: UntilEnd = False,
+    accept_repartition: Repartition = False,
+    from_log_start: LogStart = False,
+) -> None:
     """Cut the readings of each device into windows, until interrupted."""
-    _run(configuration(context), Launch(("window",), group, _finish(drain, until_end)))
+    accept = _accept(accept_repartition, from_log_start)
+    _run(configuration(context), Launch(("window",), group, _finish(drain, until_end), accept=accept))
 
 
 def score(
-    context: typer.Context, group: Group = None, drain: Drain = False, until_end: UntilEnd = False, any_windows: AnyWindows = False
+    context: typer.Context,
+    group: Group = None,
+    drain: Drain = False,
+    until_end: UntilEnd = False,
+    any_windows: AnyWindows = False,
+    from_log_start: LogStart = False,
 ) -> None:
     """Score windows with the configured model, until interrupted."""
-    _run(configuration(context), Launch(("score",), group, _finish(drain, until_end), any_windows))
+    accept = _accept(False, from_log_start)
+    _run(configuration(context), Launch(("score",), group, _finish(drain, until_end), any_windows, accept))
 
 
-def alert(context: typer.Context, group: Group = None, drain: Drain = False, until_end: UntilEnd = False) -> None:
+def alert(
+    context: typer.Context,
+    group: Group = None,
+    drain: Drain = False,
+    until_end: UntilEnd = False,
+    accept_repartition: Repartition = False,
+    from_log_start: LogStart = False,
+) -> None:
     """Raise and clear alerts by the configured rules, until interrupted."""
-    _run(configuration(context), Launch(("alert",), group, _finish(drain, until_end)))
+    accept = _accept(accept_repartition, from_log_start)
+    _run(configuration(context), Launch(("alert",), group, _finish(drain, until_end), accept=accept))
 
 
 def run(  # noqa: PLR0913 - the options are the parameters
@@ -55,6 +85,8 @@ def run(  # noqa: PLR0913 - the options are the parameters
     drain: Drain = False,
     until_end: UntilEnd = False,
     any_windows: AnyWindows = False,
+    accept_repartition: Repartition = False,
+    from_log_start: LogStart = False,
 ) -> None:
     """Run several stages in one process, until interrupted.
 
@@ -66,7 +98,8 @@ def run(  # noqa: PLR0913 - the options are the parameters
     if in_memory and replay is None:
         raise ConfigurationError("broker.url = memory://: holds no readings but those of --replay FILE")
     finish = _finish(drain or (in_memory and not until_end), until_end)
-    _run(chosen, Launch(tuple(names or TOPICS_OF), group, finish, any_windows), replay, in_memory)
+    accept = _accept(accept_repartition, from_log_start)
+    _run(chosen, Launch(tuple(names or TOPICS_OF), group, finish, any_windows, accept), replay, in_memory)
 
 
 def _run(chosen: Configuration, launch: Launch, replay: str | None = None, in_memory: bool = False) -> None:
@@ -94,6 +127,11 @@ def _print_results(connect: Callable[[], Broker], settings: Settings) -> None:
                 line = json_line(kind, record, topic)
                 if line is not None:
                     write_line(line)
+
+
+def _accept(repartition: bool, log_start: bool) -> Accept:
+    accept = Accept.REPARTITION if repartition else Accept.NOTHING
+    return accept | Accept.LOG_START if log_start else accept
 
 
 def _finish(drain: bool, until_end: bool) -> Finish:

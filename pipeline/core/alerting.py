@@ -157,6 +157,10 @@ class AlertMachine:
         names = {rule.name for rule in self._rules}
         loaded.rules = {name: memory for name, memory in loaded.rules.items() if name in names}
 
+    def migrate(self, device: str, applied: int, state: bytes | None) -> None:
+        """The same as `load`: each rule's memory is known by its name."""
+        self.load(device, applied, state)
+
     def _judge(self, rule: AlertRule, prediction: Prediction) -> Alert | None:
         if not (prediction.window.final or rule.early):
             self.counts.early += 1

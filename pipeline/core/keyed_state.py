@@ -36,6 +36,10 @@ class Keyed(Protocol):
         """Takes over a restored state; None: it was forgotten at `applied`."""
         ...
 
+    def migrate(self, device: str, applied: int, state: bytes | None) -> None:
+        """Takes over what can be taken over of a state that was made by other rules. Raises `ValueError` where nothing can."""
+        ...
+
 
 class Mark(msgspec.Struct, frozen=True):
     """The metadata of a committed position: who is believed, and the partition's arrival clock at that position."""
@@ -91,8 +95,13 @@ class KeyedState:
         self._markers: dict[str, int] = {}  # forgotten devices, by the offset that a commit must pass
         self._foreign: set[bytes] = set()
 
-    def restore(self, believed: str, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Takes over the last state of each device by the writer `believed`. `records`: key and value, in the order of the log."""
+    def restore(self, mark: Mark, records: Iterable[tuple[bytes, bytes | None]], spec: str = "") -> None:
+        """Takes over the last state of each device by the writer that `mark` believes.
+
+        `records`: key and value, in the order of the log. A state made by another spec than `spec` is migrated.
+        """
+        believed = mark.writer
+        load = self._machine.load if mark.spec == spec else self._machine.migrate
         states: dict[str, Saved] = {}
         for key, value in records:
             device, writer = _keys.decode(key)
@@ -105,7 +114,7 @@ class KeyedState:
             if writer == believed:
                 states[device] = _values.decode(value)
         for device, saved in states.items():
-            self._machine.load(device, saved.applied, saved.state)
+            load(device, saved.applied, saved.state)
             if saved.state is None:
                 self._markers[device] = saved.applied
             self._machine.touched.add(device)

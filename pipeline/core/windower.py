@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from heapq import heappop, heappush
 from operator import attrgetter
 
 import msgspec
@@ -17,6 +16,7 @@ from pipeline.core.arrival import ArrivalClock
 from pipeline.core.build import WindowBuilder
 from pipeline.core.episode import Episode
 from pipeline.core.filling import Late
+from pipeline.core.live import LiveDevices
 from pipeline.core.policy import WindowPolicy
 from pipeline.core.segment import segmenter
 from pipeline.core.step import RowFormat, Step
@@ -42,23 +42,20 @@ class PartitionWindower:
         self._policy = policy
         self._rows = RowFormat(len(sensors))
         self._segmenter = segmenter(policy, WindowBuilder(policy, sensors, topic, partition), self._rows)
-        self._episodes: dict[str, Episode] = {}
+        self._live = LiveDevices()
         self._forgotten: dict[str, int] = {}  # restored markers: device, by the offset at which it was forgotten
-        # A heap with one entry for each live device: an arrival it was heard at, and its name. The entry is renewed when
-        # it comes up, not with each reading, so it may lie behind the device's last arrival but never before it.
-        self._heard: list[tuple[int, str]] = []
         self._closed: list[Window] = []
 
     @property
     def live_devices(self) -> int:
         """Number of devices that something is remembered of."""
-        return len(self._episodes)
+        return len(self._live.episodes)
 
     @property
     def open_steps(self) -> int:
         """Number of accepted steps that no window has been published with yet; counts windows: not yet final ones."""
-        open_windows = sum(window.own for episode in self._episodes.values() for window in episode.windows)
-        return open_windows + sum(len(episode.pending) for episode in self._episodes.values())
+        open_windows = sum(window.own for episode in self._live.episodes.values() for window in episode.windows)
+        return open_windows + sum(len(episode.pending) for episode in self._live.episodes.values())
 
     def collect(self) -> list[Window]:
         """The windows closed since the last call, in order."""
@@ -68,9 +65,8 @@ class PartitionWindower:
     def arrive(self, arrival: int, from_header: bool, offset: int) -> None:
         """The record at `offset` arrived: moves the arrival clock and closes the devices that are idle by it."""
         self.clock.move(arrival, from_header)
-        deadline = self._now() - self._policy.idle_timeout_ms
-        if self._heard and self._heard[0][0] <= deadline:
-            self._close_idle(deadline, offset)
+        for episode in self._live.take_idle(self._now() - self._policy.idle_timeout_ms, offset):
+            self._finish(episode, CloseReason.IDLE)
 
     def tick(self, arrival: int, from_header: bool, offset: int) -> None:
         """A tick arrived. One stamped by the broker says nothing to a replayed stream, and is ignored there."""
@@ -79,26 +75,26 @@ class PartitionWindower:
 
     def reset(self, arrival: int, offset: int) -> None:
         """A replay begins: closes and forgets every device, and sets the arrival clock, even backwards."""
-        self._close([episode for episode in self._episodes.values() if episode.applied < offset], CloseReason.RESET)
-        self._heard = sorted((episode.last_arrival, device) for device, episode in self._episodes.items())
+        for episode in self._live.take_all(offset):
+            self._finish(episode, CloseReason.RESET)
         self.clock.reset(arrival)
 
     def drain(self) -> None:
         """Closes and forgets every device. The only closing that is no function of the log."""
-        self._close(list(self._episodes.values()), CloseReason.END)
-        self._heard.clear()
+        for episode in self._live.take_all():
+            self._finish(episode, CloseReason.END)
 
     def skips(self, device: str, offset: int) -> bool:
         """The record at `offset` is already in the device's restored state."""
         if offset > self.restored_until:
             self._forgotten.clear()
             return False
-        episode = self._episodes.get(device)
+        episode = self._live.episodes.get(device)
         return offset <= (self._forgotten.get(device, -1) if episode is None else episode.applied)
 
     def dump(self, device: str) -> tuple[int, bytes] | None:
         """(applied, state) of a device; None where nothing is remembered of it."""
-        episode = self._episodes.get(device)
+        episode = self._live.episodes.get(device)
         return None if episode is None else (episode.applied, _encoder.encode(episode))
 
     def load(self, device: str, applied: int, state: bytes | None) -> None:
@@ -106,8 +102,7 @@ class PartitionWindower:
         if state is None:
             self._forgotten[device] = applied
             return
-        episode = self._episodes[device] = _decoder.decode(state)
-        heappush(self._heard, (episode.last_arrival, device))
+        self._live.add(_decoder.decode(state))
 
     def take(self, device: str, time: int, row: bytes, offset: int, arrival: int) -> Rejection | None:
         """One reading of the record at `offset`; says why where it is refused.
@@ -118,11 +113,11 @@ class PartitionWindower:
         if refusal is not None:
             return refusal
         step = Step(time, row, offset, offset, arrival, arrival)
-        episode = self._episodes.get(device)
+        episode = self._live.episodes.get(device)
         now = self._now()
         if episode is None:
-            episode = self._episodes[device] = Episode(device, now, now, time - self._policy.out_of_orderness_ms)
-            heappush(self._heard, (now, device))
+            episode = Episode(device, now, now, time - self._policy.out_of_orderness_ms)
+            self._live.add(episode)
         elif time < episode.watermark:
             return self._take_late(episode, step)
         episode.last_arrival = now
@@ -131,6 +126,22 @@ class PartitionWindower:
         self._insert(episode, step)
         self._release(episode)
         return None
+
+    def migrate(self, device: str, applied: int, state: bytes | None) -> None:
+        """Takes over what is open in a state that another window spec made: as steps that are not final yet, in a new count."""
+        if state is None:
+            self.load(device, applied, state)
+            return
+        old = _decoder.decode(state)
+        steps = {step.time: step for window in old.windows for step in window.steps[window.carried :]}
+        if old.published:  # count windows: what they have shown is not open
+            steps = dict(list(steps.items())[len(steps) - (old.steps - old.published) :])
+        pending = sorted([*steps.values(), *old.pending], key=_time)
+        if any(len(step.row) != len(self._rows.unobserved) for step in pending):
+            raise ValueError(f"device {device!r} has open steps of other sensors")
+        watermark = pending[0].time if pending else old.watermark
+        episode = Episode(device, old.birth, old.last_arrival, watermark, applied, pending=pending)
+        self.load(device, applied, _encoder.encode(episode))
 
     def _now(self) -> int:
         now = self.clock.now
@@ -195,23 +206,8 @@ class PartitionWindower:
             if dropped:
                 self.counts["dropped"] += dropped
 
-    def _close_idle(self, deadline: int, offset: int) -> None:
-        idle, later = [], []
-        while self._heard and self._heard[0][0] <= deadline:
-            _, device = heappop(self._heard)
-            episode = self._episodes[device]
-            if episode.last_arrival <= deadline and episode.applied < offset:
-                idle.append(episode)
-            else:
-                later.append((episode.last_arrival, device))
-        for entry in later:
-            heappush(self._heard, entry)
-        self._close(idle, CloseReason.IDLE)
-
-    def _close(self, episodes: list[Episode], reason: CloseReason) -> None:
-        """Closes and forgets devices, in order of (last arrival, device); their entries in the heap are the caller's."""
-        for episode in sorted(episodes, key=lambda episode: (episode.last_arrival, episode.device)):
-            self._segment(episode, episode.pending)
-            self._segmenter.finish(episode, reason, self._closed)
-            del self._episodes[episode.device]
-            self.touched.add(episode.device)
+    def _finish(self, episode: Episode, reason: CloseReason) -> None:
+        """The end of an episode: all its steps are final, and its windows close."""
+        self._segment(episode, episode.pending)
+        self._segmenter.finish(episode, reason, self._closed)
+        self.touched.add(episode.device)

@@ -86,6 +86,10 @@ class KerasEngine:
             columns = keras.tree.flatten(self._model(inputs, training=False))
             return tf.concat([tf.cast(tf.reshape(column, (tf.shape(column)[0], -1)), tf.float32) for column in columns], axis=1)
 
+        if any(isinstance(layer, keras.layers.TimeDistributed) for layer in _layers(self._model)):
+            # Traced for any number of steps, Keras 3.15 runs it over as many steps as there are windows
+            # (keras/src/layers/rnn/time_distributed.py: the shape is taken before the transposition). Untraced it is right, and slow.
+            return outputs
         spec = tf.TensorSpec(self._input.shape, self._input.dtype)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

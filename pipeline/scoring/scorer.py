@@ -60,14 +60,15 @@ class Scorer:
         order = order_by_length(np.array([window.length for window in windows], np.int64))
         steps = ragged([windows[index] for index in order], self._columns(windows))
         inputs, wrong, collisions = self._inputs(steps)
-        first_rows = np.concatenate([[0], np.cumsum(steps.lengths)])
+        ends = np.cumsum(steps.lengths)
         outputs = np.empty((len(windows), len(self.output_names)), np.float32)
         padded_to = np.empty(len(windows), np.int64)
 
         def score_batch(batch: Batch) -> None:
             begin, end, length = batch
             lengths = steps.lengths[begin:end]
-            padded = pad(inputs[first_rows[begin] : first_rows[end]], lengths, length, self.contract.padding_value)
+            rows = inputs[ends[begin] - lengths[0] : ends[end - 1]]
+            padded = pad(rows, lengths, length, self.contract.padding_value)
             outputs[begin:end] = self._engine.score(padded, lengths)
             padded_to[begin:end] = length
 
@@ -76,10 +77,10 @@ class Scorer:
         return Scores(
             outputs=restore_order(outputs, order),
             padded_to=restore_order(padded_to, order),
-            errors={int(order[index]): wrong.get(index, _NOT_FINITE) for index in _not_finite(outputs)},
+            errors=dict(sorted((int(order[index]), wrong.get(index, _NOT_FINITE)) for index in _not_finite(outputs))),
             collisions=collisions,
             padded_cells=int(padded_to.sum()),
-            real_cells=int(steps.lengths.sum()),
+            real_cells=len(steps.times),
         )
 
     def _for_each(self, score: Callable[[Batch], None], batches: list[Batch]) -> None:
@@ -108,5 +109,6 @@ class Scorer:
 
 
 def _not_finite(outputs: NDArray[np.float32]) -> list[int]:
-    found: list[int] = np.flatnonzero(~np.isfinite(outputs).all(axis=1)).tolist()
+    finite = np.isfinite(outputs)
+    found: list[int] = [] if finite.all() else np.flatnonzero(~finite.all(axis=1)).tolist()
     return found

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Flag, auto
 from typing import Protocol
 
 import msgspec
 
 from pipeline.brokers.protocol import Message, Position, Record
 from pipeline.core.keyed_state import Write
+
+
+class Accept(Flag):
+    """What a user has agreed to that is otherwise refused, as it cannot be gone on from without a loss."""
+
+    NOTHING = 0
+    REPARTITION = auto()  # the input topic has got more partitions: devices may have moved
+    LOG_START = auto()  # the committed position is outside the log: begin at its start, without state
+    RESET = auto()  # begin at the start of the log, without state, whatever was committed
+    SPEC = auto()  # the state was made by another window spec: take over what is open
 
 
 class Handover(msgspec.Struct, frozen=True):
@@ -20,6 +31,8 @@ class Handover(msgspec.Struct, frozen=True):
     state: Sequence[Record] = ()  # of the partition's state topic, in order; empty for a stage that keeps none
     writer: str = ""  # a fresh name for the new owner's state
     partitions: int = 1  # of the input topic
+    fresh: bool = False  # begin as if nothing had been left, and delete what was
+    accept: Accept = Accept.NOTHING
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pipeline.brokers.protocol import Position
 from pipeline.core.keyed_state import Keyed, KeyedState, Mark, Write, decode_mark, encode_mark
 from pipeline.errors import StateRefused
-from pipeline.stages.protocol import Checkpoint, Handover
+from pipeline.stages.protocol import Accept, Checkpoint, Handover
 
 
 class Recovery:
@@ -22,7 +22,10 @@ class Recovery:
         self._partition = handover.partition
         self._partitions = handover.partitions
         self._state = KeyedState(machine, handover.writer)
-        self._state.restore(self.mark.writer, [(record.key or b"", record.value) for record in handover.state])
+        try:
+            self._state.restore(self.mark, [(record.key or b"", record.value) for record in handover.state], spec)
+        except ValueError as error:
+            raise StateRefused(f"partition {handover.partition}: {error}; `sensorline state reset` deletes what is open") from None
         self._offset = handover.offset
 
     def checkpoint(self, offset: int, arrival: int | None = None, from_header: bool = False) -> Checkpoint:
@@ -36,19 +39,29 @@ class Recovery:
         return self._state.committed(self._offset)
 
 
-def check_inside(committed: Position, start: int, end: int) -> None:
-    """Raises `StateRefused` for a position that is not in the log, which holds the offsets from `start` to `end`."""
-    if not start <= committed.offset <= end:
-        raise StateRefused(
-            f"partition {committed.partition} is committed at {committed.offset}, but its log holds offsets {start} to {end}"
-            " (the topic was created anew, or retention was faster);"
-            " `sensorline state reset` deletes the state and begins at the start of the log"
-        )
+def begins_fresh(committed: Position, start: int, end: int, accept: Accept) -> bool:
+    """Whether a partition whose log holds the offsets from `start` to `end` begins at its start, whatever was committed.
+
+    Raises `StateRefused` for a position outside the log, unless that was accepted.
+    """
+    if Accept.RESET in accept:
+        return True
+    if start <= committed.offset <= end:
+        return False
+    if Accept.LOG_START in accept:
+        return True
+    raise StateRefused(
+        f"partition {committed.partition} is committed at {committed.offset}, but its log holds offsets {start} to {end}"
+        " (the topic was created anew, or retention was faster); --from-log-start begins at the start of the log, without"
+        " what was open"
+    )
 
 
 def _checked(handover: Handover, spec: str) -> Mark:
     """The mark to go on from; an empty one for a partition that nobody has begun. Raises `StateRefused`."""
     place = f"partition {handover.partition}"
+    if handover.fresh:
+        return Mark("")
     if handover.committed is None:
         if _live_keys(handover):
             raise StateRefused(
@@ -62,12 +75,12 @@ def _checked(handover: Handover, spec: str) -> Mark:
             f"{place}: the committed position {handover.committed.offset} was not written by sensorline (reset by a tool?);"
             " `sensorline state reset` deletes the state and begins at the start of the log"
         )
-    if mark.spec != spec:
+    if mark.spec != spec and Accept.SPEC not in handover.accept:
         raise StateRefused(
             f"{place}: its state was made by the window spec {mark.spec}, the configuration is {spec};"
             " `sensorline state migrate` takes what is open over, `sensorline state reset` deletes it"
         )
-    if mark.partitions != handover.partitions:
+    if mark.partitions != handover.partitions and Accept.REPARTITION not in handover.accept:
         raise StateRefused(
             f"{place}: the topic had {mark.partitions} partitions when it was committed and has {handover.partitions} now, so devices"
             " may have moved to other partitions; --accept-repartition goes on, and windows open there close when idle"
@@ -76,5 +89,4 @@ def _checked(handover: Handover, spec: str) -> Mark:
 
 
 def _live_keys(handover: Handover) -> bool:
-    last = {record.key: record.value for record in handover.state}
-    return any(value is not None for value in last.values())
+    return any(record.value is not None for record in handover.state)

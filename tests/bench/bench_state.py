@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.core.keyed_state import KeyedState
+from pipeline.core.keyed_state import KeyedState, Mark
 from pipeline.core.policy import Keep, Overflow, Session, WindowPolicy
 from pipeline.core.windower import PartitionWindower
 
@@ -45,7 +45,9 @@ def measure(devices: int, steps: int) -> tuple[str, ...]:
     writes = KeyedState(windower, "old").save(offset)
     saved = time.process_time() - begin
     begin = time.process_time()
-    KeyedState(PartitionWindower(POLICY, SENSORS, "readings", 0), "new").restore("old", [(write.key, write.value) for write in writes])
+    KeyedState(PartitionWindower(POLICY, SENSORS, "readings", 0), "new").restore(
+        Mark("old"), [(write.key, write.value) for write in writes]
+    )
     restored = time.process_time() - begin
     size = sum(len(write.key) + len(write.value or b"") for write in writes)
     return (

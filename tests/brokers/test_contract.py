@@ -49,6 +49,21 @@ def test_each_setting_is_read_back(log: LogUnderTest, settings: TopicSettings) -
     broker.delete_topic(settings.name)
 
 
+def test_a_topic_grows_by_empty_partitions_and_keeps_what_it_has(log: LogUnderTest) -> None:
+    broker, topic = log.connect(), log.topic()
+    publisher = broker.publisher()
+    publisher.send(Message(topic, b"key", b"value", partition=0))
+    publisher.flush()
+    broker.grow_topic(topic, 3)
+    broker.grow_topic(topic, 2)
+    assert broker.topics()[topic].partitions == 3
+    assert broker.end_offsets(topic) == {0: 1, 1: 0, 2: 0}
+    publisher = log.connect().publisher()
+    publisher.send(Message(topic, b"key", b"value", partition=2))
+    publisher.flush()
+    assert log.connect().end_offsets(topic) == {0: 1, 1: 0, 2: 1}
+
+
 def test_a_deleted_topic_is_gone(log: LogUnderTest) -> None:
     broker, topic = log.connect(), log.topic()
     assert broker.delete_topic(topic)

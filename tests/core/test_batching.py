@@ -14,6 +14,7 @@ LENGTHS = st.lists(st.integers(1, 300), max_size=60).map(lambda lengths: np.sort
 POLICIES = st.builds(
     BatchPolicy,
     step_overhead_rows=st.integers(0, 64),
+    max_rows=st.none() | st.integers(1, 40),
     max_cells=st.integers(1, 5_000),
     lengths=st.sampled_from([(), (300,), (16, 64, 400)]),
 )
@@ -36,6 +37,17 @@ def test_a_batch_is_bounded_in_cells_unless_it_is_one_window(lengths: NDArray[np
     batches = cut_batches(lengths, policy)
 
     assert all((batch.end - batch.begin) * batch.padded_to <= max(policy.max_cells, batch.padded_to) for batch in batches)
+
+
+@given(LENGTHS, POLICIES)
+def test_a_batch_is_bounded_in_windows(lengths: NDArray[np.int64], policy: BatchPolicy) -> None:
+    assert all(batch.end - batch.begin <= (policy.max_rows or len(lengths)) for batch in cut_batches(lengths, policy))
+
+
+def test_the_parts_of_a_batch_are_padded_to_their_own_longest() -> None:
+    lengths = np.array([8, 8, 9, 9])
+
+    assert cut_batches(lengths, BatchPolicy(max_rows=2)) == [Batch(0, 2, 8), Batch(2, 4, 9)]
 
 
 @given(LENGTHS)

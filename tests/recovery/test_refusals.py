@@ -5,26 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
+from consumers.takeover import take_over
 from pipeline.brokers.memory import MemoryBroker, MemoryLog
 from pipeline.brokers.protocol import Message, Position, TopicSettings
 from pipeline.clock import ManualClock
 from pipeline.core.keyed_state import NOBODY
 from pipeline.core.policy import Keep, Overflow, Tumbling, WindowPolicy
-from pipeline.errors import StateRefused
+from pipeline.errors import SensorlineError, StateRefused
 from pipeline.records import Reading
 from pipeline.runner import Finish, Runner
 from pipeline.session import SessionOptions
+from pipeline.stages.protocol import Accept
 from pipeline.stages.window import WindowStage
 from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.readings import ReadingDecoder, encode_reading
+from pipeline.wire.windows import decode_window, window_times
 
 OPTIONS = SessionOptions("pump.window")
 STATE = OPTIONS.state_topic("readings")
 OUTSIDE = (
     r"partition 0 is committed at %d, but its log holds offsets %d to %d \(the topic was created anew, or retention was faster\);"
-    r" `sensorline state reset` deletes the state and begins at the start of the log$"
+    r" --from-log-start begins at the start of the log, without what was open$"
 )
 
 
@@ -48,11 +52,27 @@ class House:
             publisher.send(Message("readings", b"d", encode_reading(Reading("d", time, {"a": 1.0})), (), 0))
         publisher.flush()
 
-    def run(self, size_ms: int = 10_000) -> None:
-        """A windower that reads to the end and keeps open what is open."""
+    def run(self, size_ms: int = 10_000, accept: Accept = Accept.NOTHING, finish: Finish = Finish.UNTIL_END) -> None:
+        """A windower that reads to the end and, unless told otherwise, keeps open what is open."""
+        options = msgspec.structs.replace(OPTIONS, accept=accept)
+        Runner(lambda: MemoryBroker(self.log), self.stage(size_ms), options, ManualClock(), finish).run(threading.Event())
+
+    def stage(self, size_ms: int = 10_000, sensors: Sequence[str] = ("a",)) -> WindowStage:
         policy = WindowPolicy(Tumbling(size_ms), 0, 60_000, 256, Overflow.SPLIT, Keep.LAST)
-        stage = WindowStage(WindowTopics("readings", "windows", "rejected"), policy, ReadingDecoder(["a"]), None)
-        Runner(lambda: MemoryBroker(self.log), stage, OPTIONS, ManualClock(), Finish.UNTIL_END).run(threading.Event())
+        return WindowStage(WindowTopics("readings", "windows", "rejected"), policy, ReadingDecoder(sensors), None)
+
+    def take_over(self, accept: Accept, size_ms: int = 10_000) -> None:
+        take_over(lambda: MemoryBroker(self.log), self.stage(size_ms), OPTIONS.group, accept)
+
+    def windows(self) -> list[tuple[str, tuple[int, ...]]]:
+        records = self.log.read("windows", 0, 0, 1000)
+        windows = [decode_window(record.value or b"") for record in records]
+        return [(window.spec, window_times(window)) for window in windows]
+
+    def keys(self) -> int:
+        """State records that are left after compaction."""
+        self.log.compact(STATE)
+        return len(self.log.read(STATE, 0, 0, 1000))
 
     def commit(self, position: Position) -> None:
         """What somebody's tool does to the group."""
@@ -155,3 +175,90 @@ def test_a_position_at_the_end_of_the_log_is_in_it(house: House) -> None:
     position = house.committed()
     assert position is not None
     assert position.offset == 4
+
+
+def test_from_log_start_begins_at_the_start_without_what_was_open(house: House) -> None:
+    house.run()
+    position = house.committed()
+    assert position is not None
+    house.broker.delete_topic("readings")
+    house.create("readings")
+    house.publish(range(100, 103))
+    house.commit(position)
+    house.run(accept=Accept.LOG_START, finish=Finish.DRAIN)
+    assert [times for _, times in house.windows()] == [(100, 101, 102)]
+    assert house.keys() == 0
+
+
+def test_from_log_start_changes_nothing_where_the_position_is_in_the_log(house: House) -> None:
+    house.run()
+    house.publish([4])
+    house.run(accept=Accept.LOG_START, finish=Finish.DRAIN)
+    assert [times for _, times in house.windows()] == [(0, 1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("metadata", ["", "by hand"])
+def test_a_reset_begins_at_the_start_whatever_was_committed(house: House, metadata: str) -> None:
+    house.run()
+    house.commit(Position(0, 2, metadata))
+    house.take_over(Accept.RESET)
+    assert house.keys() == 0
+    house.run(finish=Finish.DRAIN)
+    assert [times for _, times in house.windows()] == [(0, 1, 2, 3)]
+
+
+def test_a_reset_resolves_state_without_a_committed_position(house: House) -> None:
+    publisher = house.broker.publisher()
+    publisher.send(Message(STATE, msgspec.msgpack.encode(("d", "somebody")), msgspec.msgpack.encode((9, None)), (), 0))
+    publisher.flush()
+    house.take_over(Accept.RESET)
+    house.run(finish=Finish.DRAIN)
+    assert [times for _, times in house.windows()] == [(0, 1, 2, 3)]
+
+
+def test_a_migration_takes_the_open_steps_into_windows_of_the_new_spec(house: House) -> None:
+    house.run()
+    house.take_over(Accept.SPEC, size_ms=2)
+    house.publish([4])
+    house.run(size_ms=2, finish=Finish.DRAIN)
+    assert [times for _, times in house.windows()] == [(0, 1), (2, 3), (4,)]
+    assert len({spec for spec, _ in house.windows()}) == 1
+
+
+def test_steps_of_other_sensors_cannot_be_migrated(house: House) -> None:
+    house.run()
+    stage = house.stage(sensors=("a", "b"))
+    with pytest.raises(StateRefused, match=r"device 'd' has open steps of other sensors.*`sensorline state reset`"):
+        take_over(lambda: MemoryBroker(house.log), stage, OPTIONS.group, Accept.SPEC)
+
+
+def test_more_partitions_are_accepted_and_what_was_open_closes_when_idle(house: House) -> None:
+    house.run()
+    house.broker.grow_topic("readings", 2)
+    house.broker.grow_topic(STATE, 2)
+    house.run(accept=Accept.REPARTITION)
+    house.run()
+    house.run(finish=Finish.DRAIN)
+    assert [times for _, times in house.windows()] == [(0, 1, 2, 3)]
+
+
+def test_nothing_is_taken_over_from_a_member_that_runs(house: House) -> None:
+    other = MemoryBroker(house.log)
+    other.consumer("readings", OPTIONS.group).poll(0.0)
+    clock = ManualClock()
+    with pytest.raises(SensorlineError, match="has other members"):
+        take_over(lambda: MemoryBroker(house.log), house.stage(), OPTIONS.group, Accept.RESET, _Impatient(clock))
+
+
+class _Impatient:
+    """A clock by which every wait is over at once."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def monotonic_s(self) -> float:
+        self._clock.advance(60_000)
+        return self._clock.monotonic_s()

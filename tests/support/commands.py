@@ -79,12 +79,17 @@ class Running:
 @contextmanager
 def running(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
     """A command that runs in `folder` until the end of the block at most."""
+    with running_process(folder, command_line(*arguments), **settings) as started:
+        yield started
+
+
+@contextmanager
+def running_process(folder: Path, command: Sequence[str], **settings: str) -> Iterator[Running]:
+    """Any process that runs in `folder` until the end of the block at most, with the environment that a command gets."""
     number = len(list(folder.glob("said-*.log")))
     log = folder / f"said-{number}.log"
     with log.open("wb") as said:
-        process = subprocess.Popen(
-            command_line(*arguments), cwd=folder, env=environment(**settings), stdout=subprocess.DEVNULL, stderr=said
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment(**settings), stdout=subprocess.DEVNULL, stderr=said)
     try:
         yield Running(process, log)
     finally:

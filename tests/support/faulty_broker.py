@@ -76,6 +76,9 @@ class FaultyBroker:
     def delete_topic(self, name: str) -> bool:
         return self._inner.delete_topic(name)
 
+    def grow_topic(self, name: str, partitions: int) -> None:
+        self._inner.grow_topic(name, partitions)
+
     def start_offsets(self, topic: str) -> Mapping[int, int]:
         self.steps.take(Step.RESTORE)
         return self._inner.start_offsets(topic)

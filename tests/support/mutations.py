@@ -13,9 +13,10 @@ import pytest
 
 from pipeline.brokers.protocol import Assignment, Message, Record
 from pipeline.brokers.reading import read_now
-from pipeline.core.keyed_state import KeyedState, Saved, Write
+from pipeline.core.episode import Episode
+from pipeline.core.keyed_state import KeyedState, Mark, Saved, Write
+from pipeline.core.live import LiveDevices
 from pipeline.core.windower import PartitionWindower
-from pipeline.records import CloseReason
 from pipeline.session import Session
 from pipeline.stages.window import WindowStage
 
@@ -31,12 +32,12 @@ def believe_every_writer(patch: pytest.MonkeyPatch) -> None:
     """The last state of a device counts, whoever wrote it."""
     restore = KeyedState.restore
 
-    def of_any_writer(self: KeyedState, believed: str, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def of_any_writer(self: KeyedState, mark: Mark, records: Iterable[tuple[bytes, bytes | None]], spec: str = "") -> None:
         listed = list(records)
         last = {msgspec.msgpack.decode(key)[0]: value for key, value in listed}
-        mine = [(msgspec.msgpack.encode((device, believed)), value) for device, value in last.items()]
-        others = [(key, value) for key, value in listed if msgspec.msgpack.decode(key)[1] != believed]
-        restore(self, believed, [*others, *mine])
+        mine = [(msgspec.msgpack.encode((device, mark.writer)), value) for device, value in last.items()]
+        others = [(key, value) for key, value in listed if msgspec.msgpack.decode(key)[1] != mark.writer]
+        restore(self, mark, [*others, *mine], spec)
 
     patch.setattr(KeyedState, "restore", of_any_writer)
 
@@ -45,8 +46,8 @@ def adopt_without_writing(patch: pytest.MonkeyPatch) -> None:
     """What was restored is written under the new name only when it changes."""
     restore = KeyedState.restore
 
-    def without_touching(self: KeyedState, believed: str, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        restore(self, believed, records)
+    def without_touching(self: KeyedState, mark: Mark, records: Iterable[tuple[bytes, bytes | None]], spec: str = "") -> None:
+        restore(self, mark, records, spec)
         self._machine.touched.clear()
 
     patch.setattr(KeyedState, "restore", without_touching)
@@ -70,21 +71,19 @@ def idle_order_by_insertion(patch: pytest.MonkeyPatch) -> None:
     def take_and_move_to_the_end(self: PartitionWindower, device: str, *reading: Any) -> Any:
         refusal = take(self, device, *reading)
         if refusal is None:
-            self._episodes[device] = self._episodes.pop(device)
+            self._live.episodes[device] = self._live.episodes.pop(device)
         return refusal
 
-    def close_from_the_front(self: PartitionWindower, deadline: int, offset: int) -> None:
+    def take_from_the_front(self: LiveDevices, deadline: int, offset: int) -> list[Episode]:
         idle = []
-        for episode in self._episodes.values():
+        for episode in self.episodes.values():
             if episode.last_arrival > deadline or episode.applied >= offset:
                 break
             idle.append(episode)
-        self._close(idle, CloseReason.IDLE)
-        self._heard = [(episode.last_arrival, device) for device, episode in self._episodes.items()]
-        self._heard.sort()
+        return self._taken(idle)
 
     patch.setattr(PartitionWindower, "take", take_and_move_to_the_end)
-    patch.setattr(PartitionWindower, "_close_idle", close_from_the_front)
+    patch.setattr(LiveDevices, "take_idle", take_from_the_front)
 
 
 def commit_before_the_state_is_acknowledged(patch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,18 @@ class Admin:
                     raise Transient(f"deleting topic {name!r}: it is still there after {_USABLE_TIMEOUT_S:g} s")
         return True
 
+    def grow(self, name: str, partitions: int) -> None:
+        """Returns when every partition has a leader. Raises `MissingTopic`."""
+        if len(self.partitions(name)) >= partitions:
+            return
+        with translating(f"adding partitions to topic {name!r}"):
+            self._client.create_partitions({name: partitions}, timeout_ms=int(_USABLE_TIMEOUT_S * 1000))
+            self._client.wait_for_topics([name], timeout_ms=int(_USABLE_TIMEOUT_S * 1000))
+        deadline = self._clock.monotonic_s() + _USABLE_TIMEOUT_S
+        while len(self.partitions(name)) < partitions:
+            if self._clock.monotonic_s() > deadline:
+                raise Transient(f"adding partitions to topic {name!r}: they are not there after {_USABLE_TIMEOUT_S:g} s")
+
     def partitions(self, name: str) -> Sequence[int]:
         """The topic's partitions. Raises `MissingTopic`."""
         with translating(f"reading topic {name!r}"):

@@ -55,6 +55,9 @@ class KafkaBroker:
     def delete_topic(self, name: str) -> bool:
         return self._admin.delete(name)
 
+    def grow_topic(self, name: str, partitions: int) -> None:
+        self._admin.grow(name, partitions)
+
     def start_offsets(self, topic: str) -> Mapping[int, int]:
         return self._admin.start_offsets(topic)
 

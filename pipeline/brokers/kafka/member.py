@@ -22,7 +22,7 @@ from pipeline.brokers.kafka.settings import CALL_TIMEOUT_MS
 from pipeline.brokers.kafka.watchdog import PATIENCE_S, Watchdog
 from pipeline.brokers.protocol import Assignment, Poll, Position, Record
 from pipeline.clock import Clock
-from pipeline.errors import LostPartitions, SensorlineError, Transient
+from pipeline.errors import LostPartitions, Transient
 
 _SLICE_S = 1.0
 _SHORTEST_SLICE_S = 0.1
@@ -156,10 +156,9 @@ class GroupMember:
             ends = self._client.end_offsets(places, timeout_ms=CALL_TIMEOUT_MS)
         assignments = []
         for place, note in zip(places, committed, strict=True):
-            if note is not None and not starts[place] <= note.offset <= ends[place]:
-                log = f"its log holds offsets {starts[place]} to {ends[place]}"
-                raise SensorlineError(f"{self._name}: partition {place.partition} is committed at {note.offset}, but {log}")
-            self._client.seek(place, starts[place] if note is None else note.offset)
+            # A position outside the log cannot be fetched from; who reads on from it is for the caller to say.
+            inside = note is not None and starts[place] <= note.offset <= ends[place]
+            self._client.seek(place, note.offset if inside else starts[place])
             position = None if note is None else Position(place.partition, note.offset, note.metadata)
             assignments.append(Assignment(place.partition, position))
         return tuple(assignments)

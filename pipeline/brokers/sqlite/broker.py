@@ -12,7 +12,7 @@ from pipeline.brokers.sqlite import cleaning, log
 from pipeline.brokers.sqlite.consumer import SqliteConsumer
 from pipeline.brokers.sqlite.database import Database
 from pipeline.brokers.sqlite.publisher import SqlitePublisher
-from pipeline.brokers.sqlite.topics import Topic, create, delete, find, find_all
+from pipeline.brokers.sqlite.topics import Topic, create, delete, find, find_all, grow
 from pipeline.clock import Clock
 
 BUSY_TIMEOUT_S = 10.0
@@ -43,6 +43,11 @@ class SqliteBroker:
     def delete_topic(self, name: str) -> bool:
         with self._database.write() as connection:
             return delete(connection, name)
+
+    def grow_topic(self, name: str, partitions: int) -> None:
+        topic = self._topic(name)
+        with self._database.write() as connection:
+            grow(connection, topic, partitions)
 
     def start_offsets(self, topic: str) -> Mapping[int, int]:
         return log.start_offsets(self._database, self._topic(topic))

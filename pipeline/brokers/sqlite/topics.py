@@ -56,6 +56,13 @@ def create(connection: sqlite3.Connection, settings: TopicSettings) -> bool:
     return True
 
 
+def grow(connection: sqlite3.Connection, topic: Topic, partitions: int) -> None:
+    """Adds empty partitions until there are so many."""
+    added = [(topic.id, partition) for partition in range(topic.settings.partitions, partitions)]
+    connection.executemany("INSERT OR IGNORE INTO partitions (topic, partition) VALUES (?, ?)", added)
+    connection.execute("UPDATE topics SET partitions = max(partitions, ?) WHERE id = ?", (partitions, topic.id))
+
+
 def delete(connection: sqlite3.Connection, name: str) -> bool:
     """Deletes the topic, its records and what groups committed on it; False where there was none."""
     row = connection.execute("SELECT id FROM topics WHERE name = ?", (name,)).fetchone()

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from pipeline.brokers.protocol import Assignment, Consumer, Message, Position
-from pipeline.errors import LostPartitions, SensorlineError, Transient
+from pipeline.errors import LostPartitions
 from tests.brokers.kafka.conftest import Cluster
 from tests.support.broker_logs import join, publish, read, texts, unique_name, values
 from tests.support.busy_member import BusyMember, until
@@ -126,16 +126,16 @@ def test_a_member_that_wakes_up_too_late_cannot_commit(cluster: Cluster) -> None
 
 
 @pytest.mark.parametrize("offset", [4, 100], ids=["after a topic was made again", "far beyond"])
-def test_a_commit_outside_the_log_is_refused_with_all_that_is_to_be_known(cluster: Cluster, offset: int) -> None:
+def test_a_commit_outside_the_log_is_told_and_reading_begins_at_the_start(cluster: Cluster, offset: int) -> None:
     topic, group = cluster.topic(), unique_name("group")
     publish(cluster.connect(), *values(topic, "a", "b", "c"))
     consumer = cluster.connect().consumer(topic, group)
     join(consumer)
     consumer.commit([Position(0, offset)])
     consumer.close()
-    with pytest.raises(SensorlineError, match=rf"{group}.*{topic}.*partition 0 is committed at {offset}.*offsets 0 to 3") as raised:
-        join(cluster.connect().consumer(topic, group))
-    assert not isinstance(raised.value, Transient)
+    heir = cluster.connect().consumer(topic, group)
+    assert join(heir) == [Assignment(0, Position(0, offset))]
+    assert texts(read(heir, 3)) == ["a", "b", "c"]
 
 
 def test_fresh_members_always_get_their_partitions_however_short_their_polls(cluster: Cluster) -> None:
