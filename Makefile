@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES ?= 10
+SEED ?= 1
 export SENSORLINE_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test soak lint bench clean
 
 help:
 	@echo "make demo     the whole flow on the embedded log: readings to alerts, in about a minute"
 	@echo "make test     all tests, those on a real Kafka too"
+	@echo "make soak     processes killed under load for MINUTES=10, by the plan of SEED=1"
 	@echo "make install  $(BIN)/sensorline and the tools"
 	@echo "make lint     ruff, mypy, import-linter"
 	@echo "make bench    the benchmarks of the docs"
@@ -27,6 +30,9 @@ demo: install
 
 test: install
 	$(BIN)/pytest
+
+soak: install
+	SENSORLINE_SOAK_MINUTES=$(MINUTES) SENSORLINE_SOAK_SEED=$(SEED) $(BIN)/pytest tests/soak
 
 lint: install
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,21 +12,42 @@ from types import FrameType
 
 from pipeline.runner import Runner
 
+log = logging.getLogger(__name__)
+
+STOPS_WITHIN_S = 9.0  # ten are promised
+AWAKE_S = 0.5
+
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; the handlers that were there before come back at the end."""
+def stop_on_signals(within_s: float = STOPS_WITHIN_S) -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; the handlers that were there before come back at the end.
+
+    Who has not stopped `within_s` seconds after the first signal (its broker does not answer, say), or gets a second one, is
+    ended on the spot, with exit code 1: nothing is lost by it, what was not committed is read again.
+    """
     stop = threading.Event()
+    limit = threading.Timer(within_s, _end, [f"not stopped within {within_s:g} s"])
+    limit.daemon = True
 
     def handle(signum: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            _end("told to stop twice")
         stop.set()
+        limit.start()
 
     before = {signum: signal.signal(signum, handle) for signum in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
+        limit.cancel()
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _end(why: str) -> None:
+    log.error("%s: ended on the spot; what was not committed is read again", why)
+    logging.shutdown()
+    os._exit(1)
 
 
 def run_all(runners: Sequence[Runner], stop: threading.Event) -> None:
@@ -49,6 +72,8 @@ def run_all(runners: Sequence[Runner], stop: threading.Event) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        # Where the kernel gives a signal to another thread, its handler waits until this one wakes up.
+        while thread.is_alive():
+            thread.join(AWAKE_S)
     if errors:
         raise errors[0]

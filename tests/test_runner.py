@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from pipeline.clock import ManualClock
 from pipeline.core.policy import Keep, Overflow, Session, WindowPolicy
 from pipeline.errors import MissingTopic
 from pipeline.metrics import RunnerCollector, serve_metrics
-from pipeline.process import run_all
+from pipeline.process import run_all, stop_on_signals
 from pipeline.records import CloseReason, Reading, Window
 from pipeline.runner import Finish, Runner
 from pipeline.session import Session as RunnerSession
@@ -178,6 +179,24 @@ def test_the_error_of_one_stage_stops_all_and_is_raised(house: House) -> None:
     lost = house.stage(WindowTopics("missing", "windows", "rejected"))
     with pytest.raises(MissingTopic, match="missing"):
         run_all([house.runner(Finish.NEVER), Runner(house.connect, lost, OPTIONS, house.clock)], threading.Event())
+
+
+class SignalledStage(WindowStage):
+    """Each of its steps is where the process gets a signal, in the stage's own thread."""
+
+    def step(self, records: Sequence[Record], now_ms: int) -> list[Message]:
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        return super().step(records, now_ms)
+
+
+def test_a_signal_that_another_thread_gets_stops_the_stages(house: House) -> None:
+    house.publish(("d", 1))
+    policy = WindowPolicy(Session(10_000), 0, 60_000, 256, Overflow.SPLIT, Keep.LAST, max_ahead_ms=None)
+    stage = SignalledStage(TOPICS, policy, ReadingDecoder(["a"]), None)
+    with stop_on_signals() as stop:
+        run_all([Runner(house.connect, stage, OPTIONS, house.clock)], stop)
+        assert stop.is_set()
+    assert stage.counts()["received"] == 1
 
 
 def test_a_stop_ends_a_run_and_publishes_what_was_made(house: House) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ with quiet_stderr():
 # Whoever trains takes keras from here, so that the settings above hold in every process.
 __all__ = ["KerasEngine", "keras", "tf"]
 
+_SAYS_NOTHING = ("Graph execution error", "Detected at node", "Exception encountered when calling", "File ")
+_STEPS = 16  # of the window on which a lost mask is looked for
 _RANKS = "a model takes (batch, time, features), or (batch, time) of codes into an Embedding(mask_zero=True)"
 
 
@@ -60,9 +62,12 @@ class KerasEngine:
         return scores
 
     def explain_padding(self) -> str:
+        lost = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            lost = lost_mask(self._model, tf.ones([dimension or 2 for dimension in self._input.shape], self._input.dtype))
+            _, steps, *features = self._input.shape
+            with suppress(Exception):  # the model may fail on any window
+                lost = lost_mask(self._model, tf.ones([2, steps or _STEPS, *features], self._input.dtype))
         if lost is not None:
             return lost
         before = _before_mask(self._model)
@@ -178,7 +183,7 @@ def _refusing(what: str) -> Iterator[None]:
     except ModelRefused:
         raise
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.strip().startswith(_SAYS_NOTHING)]
         raise ModelRefused(f"{what}: {lines[0][:300] if lines else type(error).__name__}") from error
 
 

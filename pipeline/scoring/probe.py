@@ -49,7 +49,7 @@ def prove_padding_invariance(engine: Engine, max_length: int) -> None:
     """Raises `ModelRefused` that says what changes the scores and what to do about it. Warms the engine on the way."""
     longest = engine.signature.fixed_length or min(max_length, LONGEST)
     windows = made_up_windows(engine.signature, min(longest, max_length))
-    alone = [score_together(engine, [window], engine.signature.fixed_length or window.length) for window in windows]
+    alone = [_alone(engine, window) for window in windows]
     if not any(np.isfinite(scores).all() for scores in alone):
         raise ModelRefused("the model gives no finite score for any made-up window; train it again")
     for window, expected in zip(windows, alone, strict=True):
@@ -78,6 +78,13 @@ def score_together(engine: Engine, windows: Sequence[Made], padded_to: int) -> N
     rows = np.concatenate([window.rows for window in windows])
     lengths = np.array([window.length for window in windows], np.int64)
     return engine.score(pad(rows, lengths, padded_to, signature.padding_value if engine.masks_by_value else _rubbish(signature)), lengths)
+
+
+def _alone(engine: Engine, window: Made) -> NDArray[np.float32]:
+    try:
+        return score_together(engine, [window], engine.signature.fixed_length or window.length)
+    except ModelRefused as failure:
+        raise ModelRefused(f"a window of {window.length} steps: {failure}; {engine.explain_padding()}") from failure
 
 
 def _rubbish(signature: ModelSignature) -> float:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,9 +31,10 @@ from pipeline.core.padding import pad
 from pipeline.records import Window
 from pipeline.runner import Finish, Runner
 from pipeline.scoring.adopt import bundle_model
-from pipeline.scoring.contract import ContractSensor
+from pipeline.scoring.contract import ONNX_FILE, ContractSensor
 from pipeline.scoring.keras_engine import keras
 from pipeline.scoring.load import open_scorer
+from pipeline.scoring.onnx_engine import OnnxEngine
 from pipeline.scoring.scorer import Scorer
 from pipeline.session import SessionOptions
 from pipeline.stages.score import ScoreStage, ScoreTopics
@@ -150,13 +152,13 @@ def compare(model: Any, by_onnx: Scorer, by_keras: Scorer) -> Iterator[tuple[str
     to_maximum = pad(np.concatenate([rows_of(window) for window in some]), lengths, MAX_LENGTH, 0)
     yield "predict, one window a call", cost(20, lambda: [model.predict(rows_of(window)[None], verbose=0) for window in few], 2)
     yield "predict, all padded to max_length", cost(512, lambda: model.predict(to_maximum, verbose=0), 3)
-    yield "Keras compiled, sorted by length", cost(len(many), lambda: by_keras.score(many), 3)
+    yield "Keras compiled, sorted by length", cost(len(many), partial(by_keras.score, many), 3)
+    yield "Keras compiled, sorted, 500 windows at once", cost(500, partial(by_keras.score, many[:500]))
     for run in torch_packed(many):
         yield "torch, packed, sorted by length", cost(len(many), run, 3)
-    yield "sensorline", cost(len(many), lambda: by_onnx.score(many))
+    yield "sensorline", cost(len(many), partial(by_onnx.score, many))
     for size in (50, 500, 2_000):
-        windows = many[:size]
-        yield f"sensorline, {size:,} windows at once", cost(size, lambda windows=windows: by_onnx.score(windows), 20)  # type: ignore[misc]
+        yield f"sensorline, {size:,} windows at once", cost(size, partial(by_onnx.score, many[:size]), 20)
     yield "sensorline, the whole stage", cost(len(many), through_the_stage(by_onnx, many))
     yield "bound: the matrix products alone", bound(many)
 
@@ -170,7 +172,7 @@ def show(rows: list[tuple[str, Cost]]) -> None:
     for name, (cpu_us, wall_us) in rows:
         share = f"{fastest.cpu_us / cpu_us:.1%}"
         table.add_row(name, f"{cpu_us:,.1f}", f"{wall_us:,.1f}", f"{1e6 / wall_us:,.0f}", f"{slowest.cpu_us / cpu_us:,.0f}", share)
-    Console(width=140).print(table)
+    Console(width=150).print(table)
 
 
 def main() -> None:
@@ -182,12 +184,17 @@ def main() -> None:
         model.save(Path(folder) / "model.keras")
         bundle = bundle_model(Path(folder) / "model.keras", Path(folder) / "bundle", [ContractSensor(name) for name in SENSORS], POLICY)
         by_onnx, by_keras = open_scorer(bundle, "onnx"), open_scorer(bundle, "keras")
+        onnx = (bundle.folder / ONNX_FILE).read_bytes()
     show(list(compare(model, by_onnx, by_keras)))
     window = make_window(np.ones((40, len(SENSORS))), SENSORS)
-    for scorer in (by_onnx, by_keras):
-        Console().print(
-            f"one window of 40 steps, {scorer.identity.engine}: median {latency_us(lambda s=scorer: s.score([window])):,.0f} us"
-        )  # type: ignore[misc]
+    rows, lengths = rows_of(window)[None], np.array([window.length])
+    ways: dict[str, Callable[[], object]] = {
+        "onnx, the engine alone": partial(OnnxEngine(onnx).score, rows, lengths),
+        "onnx, the scorer": partial(by_onnx.score, [window]),
+        "Keras compiled, the scorer": partial(by_keras.score, [window]),
+    }
+    for name, work in ways.items():
+        Console().print(f"one window of 40 steps, {name}: median {latency_us(work):,.0f} us")
 
 
 if __name__ == "__main__":

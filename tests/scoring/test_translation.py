@@ -1,4 +1,7 @@
-"""A translated model scores ragged windows, with rubbish in the padding, as Keras scores each of them alone."""
+"""A translated model scores ragged windows, with rubbish in the padding, as Keras scores each of them alone.
+
+SENSORLINE_SOAK=1 tries ten times as many random models, which takes some minutes.
+"""
 
 from __future__ import annotations
 

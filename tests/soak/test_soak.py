@@ -175,6 +175,7 @@ def test_processes_killed_frozen_added_and_removed_under_load_leave_no_trace(
     crew = Crew(pipeline.folder, pipeline.processes, Random(SEED), FROZEN_FOR_S, SESSION_TIMEOUT_MS, {"window": 2, "score": 1, "alert": 2})
     topics = {kind: Followed(pipeline, kind) for kind in ("readings", "windows", "predictions", "alerts")}
     with load_on(pipeline):
+        crew.tend(SETTLES_WITHIN_S, lambda: bool(topics["predictions"].read()))
         done = wreak_havoc(crew, begun_s + 60 * MINUTES)
 
     settings = pipeline.settings

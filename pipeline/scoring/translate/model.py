@@ -21,6 +21,16 @@ def translate(model: Any, signature: ModelSignature) -> bytes:
 
     The number of steps is free, also where the Keras model takes a fixed one.
     """
+    try:
+        return _translated(model, signature)
+    except Untranslatable:
+        raise
+    except Exception as error:
+        # A layer may be set up in ways that nobody here has thought of; its model can still be run on Keras.
+        raise Untranslatable(model, f"cannot be translated: {type(error).__name__} {error}".splitlines()[0]) from error
+
+
+def _translated(model: Any, signature: ModelSignature) -> bytes:
     graph = Graph(None if signature.integer else signature.features)
     (model_input,) = model.inputs
     outputs = _Walk(graph, {id(model_input): graph.input}).outputs(model)

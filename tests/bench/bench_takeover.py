@@ -1,0 +1,228 @@
+"""What recovery costs on a real Kafka: checkpoints while the windower works, and going on after it was killed.
+
+Run it by hand: `python -m tests.bench takeover`. 10,000 live devices with 40 open steps of 8 sensors each, in four partitions.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from consumers.windower import windower
+from pipeline.brokers.protocol import Broker, Message
+from pipeline.brokers.reading import read_now
+from pipeline.brokers.url import open_broker, parse_url
+from pipeline.clock import SystemClock
+from pipeline.config import Settings, load
+from pipeline.session import Session, SessionOptions
+from tests.support.commands import Running, eventually, running
+from tests.support.kafka_jars import kafka_jars
+from tests.support.kafka_server import KafkaServer
+
+SENSORS = tuple(f"sensor-{number}" for number in range(8))
+DEVICES = 10_000
+STEPS = 40
+CHECKPOINTS = 1_000
+TOUCHED = 10  # devices, by each of them
+NEVER_MS = 10**9
+LIMIT_S = 120
+CONFIGURATION = """
+[broker]
+url = "kafka://{address}"
+[sensors]
+names = {sensors}
+[window]
+gap = "1h"
+idle_timeout = "3h"
+max_length = 80
+"""
+ASSIGNED = re.compile(r"^(\\S+) info .* partition (\\d+) assigned at .* restored in (\\d+) ms", re.MULTILINE)
+
+Row = tuple[str, str]
+
+
+class Bench:
+    """A Kafka with the topics of a configuration."""
+
+    def __init__(self, folder: Path, server: KafkaServer) -> None:
+        self.folder = folder
+        (folder / "sensorline.toml").write_text(CONFIGURATION.format(address=server.address, sensors=list(SENSORS)))
+        self.settings: Settings = load(folder / "sensorline.toml", {}).settings
+        self.broker: Broker = open_broker(parse_url(self.settings.broker.url, folder), SystemClock())
+        self.now_ms = SystemClock().now_ms()
+        for topic in (*self.settings.topics.all(), *self.settings.state_topics()):
+            self.broker.create_topic(topic)
+
+    @cached_property
+    def readings(self) -> str:
+        return self.settings.topics.readings
+
+    @property
+    def state_topic(self) -> str:
+        """Of the windower's own group."""
+        return self.settings.state_topics()[0].name
+
+    def session(self, group: str, interval_ms: int) -> Session:
+        """A windower in this process."""
+        self.broker.create_topic(self.settings.state_topic(group, self.readings))
+        options = SessionOptions(group, interval_ms)
+        return Session(self.broker, windower(self.settings), options, SystemClock())
+
+    def publish(self, messages: Iterator[Message]) -> None:
+        """Returns when the log has them."""
+        publisher = self.broker.publisher()
+        for message in messages:
+            publisher.send(message)
+        publisher.flush()
+        publisher.close()
+
+    def reading(self, device: int, step: int) -> Message:
+        """Of all sensors; step 0 was 80 s ago, an hour is a gap."""
+        body = {"device": f"pump-{device}", "time": self.now_ms + 1_000 * (step - 80), "values": dict.fromkeys(SENSORS, 0.5 + step)}
+        return Message(self.readings, f"pump-{device}".encode(), msgspec.json.encode(body))
+
+    def batch(self, device: int) -> Message:
+        """All steps of a device in one record."""
+        times = [self.now_ms + 1_000 * (step - 80) for step in range(STEPS)]
+        body = {"device": f"pump-{device}", "times": times, "values": {sensor: [0.5] * STEPS for sensor in SENSORS}}
+        return Message(self.readings, f"pump-{device}".encode(), msgspec.json.encode(body))
+
+    def size_on_disk(self, topic: str) -> int:
+        """Bytes of a topic's segments."""
+        folders = (self.folder / "data").glob(f"{topic}-*")
+        return sum(file.stat().st_size for folder in folders for file in folder.glob("*.log"))
+
+
+def read_through(bench: Bench, session: Session) -> None:
+    """To what is now the end of the readings."""
+    ends = bench.broker.end_offsets(bench.readings)
+    while not session.reached(ends):
+        session.turn(0.1)
+
+
+def slowdown(bench: Bench) -> list[Row]:
+    """The same backlog of single readings without and with checkpoints; on average 40 steps of each device are open."""
+    readings = 2 * STEPS * DEVICES
+    bench.publish(bench.reading(device, step) for step in range(2 * STEPS) for device in range(DEVICES))
+    rows, seconds = [], []
+    for name, interval_ms in (("without checkpoints", NEVER_MS), ("with checkpoints at the default interval", 5_000)):
+        session = bench.session(name.replace(" ", "-"), interval_ms)
+        while not session.partitions:
+            session.turn(0.1)
+        begin, cpu = time.perf_counter(), time.process_time()
+        read_through(bench, session)
+        taken, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        seconds.append(taken)
+        made = f"{session.counts['checkpoints'] - 1} checkpoints, {session.counts['checkpoint_ms'] / 1000:.1f} s in them"
+        session.close()
+        rows.append((f"windower, {name}", f"{readings / taken:,.0f} readings/s, {readings / cpu:,.0f} per CPU second; {made}"))
+    rows.append(("slowdown", f"{100 * (seconds[1] / seconds[0] - 1):.1f} %"))
+    return rows
+
+
+def many_checkpoints(bench: Bench) -> list[Row]:
+    """All devices in one checkpoint, then many small ones."""
+    bench.publish(bench.batch(device) for device in range(DEVICES))
+    session = bench.session(bench.settings.group("window"), NEVER_MS)
+    while not session.partitions:
+        session.turn(0.1)
+    read_through(bench, session)
+    all_devices = timed(session.checkpoint)
+    small = []
+    for number in range(CHECKPOINTS):
+        bench.publish(bench.reading((TOUCHED * number + place) % DEVICES, STEPS - 1) for place in range(TOUCHED))
+        read_through(bench, session)
+        small.append(timed(session.checkpoint))
+    session.close()
+    small.sort()
+    written = f"{session.counts['state_records']:,} records, {session.counts['state_bytes'] / 1e6:.0f} MB"
+    on_disk = f"{bench.size_on_disk(bench.state_topic) / 1e6:.0f} MB on disk"
+    return [
+        (f"checkpoint of {DEVICES:,} devices", f"{all_devices:.2f} s"),
+        (f"checkpoint of {TOUCHED} devices", f"median {1000 * statistics.median(small):.0f} ms, p99 {1000 * small[-10]:.0f} ms"),
+        (f"state topic after {CHECKPOINTS + 2:,} checkpoints", f"{written}; {on_disk}"),
+    ]
+
+
+def takeover(bench: Bench) -> list[Row]:
+    """A windower of its own process is killed; another goes on."""
+    with started(bench) as first:
+        assigned_at(first)
+        time.sleep(20)  # until it has written what it adopted
+        closing = time.perf_counter()
+        first.kill()
+    bench.publish(late(bench))
+    before = sum(bench.broker.end_offsets(bench.settings.topics.windows).values())
+    with started(bench) as second:
+        begun_ms, restored_ms = assigned_at(second)
+        eventually(lambda: sum(bench.broker.end_offsets(bench.settings.topics.windows).values()) > before, LIMIT_S, lambda: second.said)
+        waited = time.perf_counter() - closing
+        partitions = range(bench.settings.topics.partitions)
+        first_window = min(record.timestamp for record in read_now(bench.broker, bench.settings.topics.windows, partitions))
+    return [
+        ("from SIGKILL to the first new window", f"{waited:.1f} s, the group's session timeout of 10 s included"),
+        ("restore after assignment", f"{restored_ms / 1000:.2f} s"),
+        ("from assignment to the first new window", f"{(first_window - begun_ms) / 1000:.2f} s"),
+        ("state topic", f"{bench.size_on_disk(bench.state_topic) / 1e6:.0f} MB on disk"),
+    ]
+
+
+def late(bench: Bench) -> Iterator[Message]:
+    """A reading an hour later closes each window."""
+    yield from (bench.reading(device, 3_700) for device in range(20))
+
+
+def started(bench: Bench) -> ExitStack:
+    """`sensorline window` as a process."""
+    stack = ExitStack()
+    stack.running = stack.enter_context(running(bench.folder, "window"))  # type: ignore[attr-defined]
+    return stack
+
+
+def assigned_at(process: Running) -> tuple[float, int]:
+    """(when its partitions were assigned, ms since the epoch; how long it then took to restore them)."""
+    process.await_partitions(4)
+    moments = [(datetime.fromisoformat(moment).timestamp() * 1000, int(taken)) for moment, _, taken in ASSIGNED.findall(process.said)]
+    logged, taken = max(moments)
+    return logged - taken, taken
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Prints a table."""
+    kafka_jars()
+    table = Table(f"{DEVICES:,} live devices, {STEPS} open steps, {len(SENSORS)} sensors", "measured")
+    for parts in ((slowdown,), (many_checkpoints, takeover)):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            server = KafkaServer(Path(folder))
+            try:
+                server.start()
+                bench = Bench(Path(folder), server)
+                for part in parts:
+                    for row in part(bench):
+                        table.add_row(*row)
+                bench.broker.close()
+            finally:
+                server.stop()
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
