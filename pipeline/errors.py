@@ -2,7 +2,8 @@
 
 Bad input is not an exception: it is a `Rejection`, a value, on its way to the rejected topic. Library exceptions are
 translated where a library is used (`pipeline.brokers.kafka`, `pipeline.brokers.sqlite`, `pipeline.scoring.keras_engine`,
-`pipeline.config`); no other module catches them. Messages are one line that says what is wrong and what to do.
+`pipeline.scoring.onnx_engine`, `pipeline.config`); no other module catches them. Messages are one line that says what is wrong
+and what to do.
 """
 
 from __future__ import annotations

@@ -122,6 +122,7 @@ class Session:
     def _begin(self, assigned: Sequence[Assignment]) -> None:
         """Restores what the partitions' last owners left. A partition that nobody has begun is begun at once by a commit that
         names its writer: a state without a commit could not be told from one whose commit was lost."""
+        begun_s = self._clock.monotonic_s()
         starts, ends = self._broker.start_offsets(self._stage.source), self._broker.end_offsets(self._stage.source)
         found = {assignment.partition: _begun(assignment.committed) for assignment in assigned}
         fresh = {
@@ -136,8 +137,10 @@ class Session:
             is_fresh = fresh[partition] or Accept.RESET in self._accept
             self._stage.assign(Handover(partition, offset, committed, records, uuid4().hex, len(starts), is_fresh, self._accept))
             self._heard_s[partition] = self._clock.monotonic_s()
-            self.counts["assigned"] += 1
-            log.info("%s: partition %d assigned at offset %d, %d state records", self._stage.name, partition, offset, len(records))
+            taken_ms = round(1000 * (self._heard_s[partition] - begun_s))
+            told = "%s: partition %d assigned at offset %d, %d state records restored in %d ms"
+            log.info(told, self._stage.name, partition, offset, len(records), taken_ms)
+        self.counts.update(assigned=len(assigned), restore_ms=round(1000 * (self._clock.monotonic_s() - begun_s)))
         if None in found.values():
             self.checkpoint()
 

@@ -1,7 +1,7 @@
 """The only module that runs ONNX Runtime: scores padded batches with a translated model. Knows neither Keras nor onnx.
 
-A session uses one thread, and batches run on as many threads as there are processors: on 2 processors that gave 1.9 times the
-windows a second, where a session with two threads gave 1.2 times.
+A session uses one thread, and batches run on as many threads as there are processors: on 2 processors, with LSTM(64), 61,000
+windows of 37 steps a second; one thread 40,000, and so does one thread with a session of two.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pipeline.errors import ModelRefused
 from pipeline.scoring.cpus import available_cpus
 from pipeline.scoring.engine import SIGNATURE_KEY, Inputs, ModelSignature
 
+# From 16 to 64 windows cost the same, 128 a fifth more, 256 half as much again (LSTM(64), processor time a window).
 _BATCHING = BatchPolicy(step_overhead_rows=4, max_rows=32, max_cells=16_384)
 _ERRORS_ONLY = 3
 

@@ -47,7 +47,7 @@ gap = "1h"
 idle_timeout = "3h"
 max_length = 80
 """
-ASSIGNED = re.compile(r"^(\\S+) info .* partition (\\d+) assigned at .* restored in (\\d+) ms", re.MULTILINE)
+ASSIGNED = re.compile(r"^(\\S+) INFO .* partition (\\d+) assigned at .* restored in (\\d+) ms", re.MULTILINE)
 
 Row = tuple[str, str]
 

@@ -70,6 +70,11 @@ def test_the_contract_says_what_the_model_was_trained_with(trained: tuple[Bundle
     assert set(contract.libraries) >= {"keras", "tensorflow"}
 
 
+def test_the_trained_model_is_translated_for_the_scorer(trained: tuple[Bundle, list[Epoch]]) -> None:
+    assert trained[0].contract.files.keys() == {"model.keras", "model.onnx"}
+    assert trained[0].contract.keras_only is None
+
+
 def test_scaling_is_fitted_on_the_training_devices_alone(trained: tuple[Bundle, list[Epoch]], labelled: LabelledWindows) -> None:
     contract = trained[0].contract
     held_out = frozenset(contract.metrics["held_out_devices"])
