@@ -10,7 +10,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +46,7 @@ gap = "1h"
 idle_timeout = "3h"
 max_length = 80
 """
-ASSIGNED = re.compile(r"^(\\S+) INFO .* partition (\\d+) assigned at .* restored in (\\d+) ms", re.MULTILINE)
+ASSIGNED = re.compile(r"^(\S+) INFO .* partition (\d+) assigned at .* restored in (\d+) ms", re.MULTILINE)
 
 Row = tuple[str, str]
 
@@ -157,14 +156,14 @@ def many_checkpoints(bench: Bench) -> list[Row]:
 
 def takeover(bench: Bench) -> list[Row]:
     """A windower of its own process is killed; another goes on."""
-    with started(bench) as first:
+    with running(bench.folder, "window") as first:
         assigned_at(first)
         time.sleep(20)  # until it has written what it adopted
         closing = time.perf_counter()
         first.kill()
     bench.publish(late(bench))
     before = sum(bench.broker.end_offsets(bench.settings.topics.windows).values())
-    with started(bench) as second:
+    with running(bench.folder, "window") as second:
         begun_ms, restored_ms = assigned_at(second)
         eventually(lambda: sum(bench.broker.end_offsets(bench.settings.topics.windows).values()) > before, LIMIT_S, lambda: second.said)
         waited = time.perf_counter() - closing
@@ -181,13 +180,6 @@ def takeover(bench: Bench) -> list[Row]:
 def late(bench: Bench) -> Iterator[Message]:
     """A reading an hour later closes each window."""
     yield from (bench.reading(device, 3_700) for device in range(20))
-
-
-def started(bench: Bench) -> ExitStack:
-    """`sensorline window` as a process."""
-    stack = ExitStack()
-    stack.running = stack.enter_context(running(bench.folder, "window"))  # type: ignore[attr-defined]
-    return stack
 
 
 def assigned_at(process: Running) -> tuple[float, int]:
