@@ -17,6 +17,7 @@ from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Positio
 from pipeline.brokers.reading import read_now
 from pipeline.clock import Clock
 from pipeline.core.keyed_state import NOBODY, Write
+from pipeline.pace import Pace
 from pipeline.stages.protocol import Accept, Handover, Stage
 from pipeline.stages.recovery import begins_fresh
 
@@ -32,6 +33,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
     checkpoint_interval_ms: int = 5_000
     max_records: int = 2000
     accept: Accept = Accept.NOTHING
+    checkpoint_bytes: int = 64_000_000  # of unsaved state: no checkpoint waits longer than for so much
 
     def state_topic(self, source: str) -> str:
         """The compacted topic of the group's state about the partitions of `source`."""
@@ -47,6 +49,7 @@ class Session:
         self._clock = clock
         self._state_topic = options.state_topic(stage.source)
         self._accept = options.accept
+        self._checkpoint_bytes = options.checkpoint_bytes
         self._pace = Pace(options.checkpoint_interval_ms / 1000, clock)
         self._publisher = broker.publisher()
         self._consumer = broker.consumer(stage.source, options.group, options.max_records)
@@ -62,13 +65,14 @@ class Session:
     def turn(self, timeout_s: float = POLL_S) -> bool:
         """One turn; waits at most `timeout_s` for input. Returns whether there was any.
 
-        Checkpoints come by time, but on an atomic broker with every output: there outputs, state and position are one
+        Checkpoints come by time and by bytes of state, and on an atomic broker with every output: there outputs, state and position are one
         transaction, and an output is seen when it ends.
         """
         poll = self._consumer.poll(timeout_s)
         self._rebalance(poll)
         published = self._step(poll) if poll.records else 0
-        if self._pace.is_due() or (self._broker.atomic and published):
+        due = self._pace.is_due() or self._stage.unsaved_bytes() > self._checkpoint_bytes
+        if due or (self._broker.atomic and published):
             self.checkpoint()
         self._tick()
         return bool(poll.records)
@@ -193,26 +197,3 @@ class Session:
 def _begun(committed: Position | None) -> Position | None:
     """The position, unless nobody has begun from it."""
     return None if committed is None or committed.metadata == NOBODY else committed
-
-
-class Pace:
-    """When the next checkpoint is due: after the interval, but never so soon that checkpoints take more than a tenth of the time."""
-
-    def __init__(self, interval_s: float, clock: Clock) -> None:
-        self._interval_s = interval_s
-        self._clock = clock
-        self._began_s = 0.0
-        self._due_s = clock.monotonic_s() + interval_s
-
-    def is_due(self) -> bool:
-        return self._clock.monotonic_s() >= self._due_s
-
-    def begin(self) -> None:
-        self._began_s = self._clock.monotonic_s()
-
-    def end(self) -> float:
-        """Seconds since `begin`."""
-        now_s = self._clock.monotonic_s()
-        taken_s = now_s - self._began_s
-        self._due_s = now_s + max(self._interval_s, 9 * taken_s)
-        return taken_s

@@ -227,3 +227,14 @@ def test_a_busy_metrics_port_is_a_warning(caplog: pytest.LogCaptureFixture) -> N
         taken.listen()
         serve_metrics(taken.getsockname()[1], "pump", [])
     assert "going on without metrics" in caplog.text
+
+
+def test_much_unsaved_state_does_not_wait_for_the_interval(house: House) -> None:
+    session = RunnerSession(house.connect(), house.stage(), SessionOptions("pump.window", checkpoint_bytes=500), house.clock)
+    turns(session)
+    house.publish(("d", 1), ("e", 2))
+    session.turn(0)
+    assert house.records("pump.window.readings.state") == []
+    house.publish(*[("d", time) for time in range(2, 20)])
+    session.turn(0)
+    assert len(house.records("pump.window.readings.state")) == 2

@@ -88,6 +88,9 @@ class AlertRule:
         return self.above is not None and value <= (self.above if self.clear_below is None else self.clear_below)
 
 
+PREDICTION_BYTES = 300  # of a saved judgement and mark of one rule
+
+
 class DeviceState(msgspec.Struct, array_like=True):
     """What is remembered of one device, by rule name, up to the prediction at offset `applied`."""
 
@@ -120,6 +123,7 @@ class AlertMachine:
             names.add(rule.name)
         self.counts = AlertCounts()
         self.touched: set[str] = set()
+        self.unsaved_bytes = 0
         self.restored_until = -1
         self._rules = tuple(rules)
         self._devices: dict[str, DeviceState] = {}
@@ -133,6 +137,7 @@ class AlertMachine:
         if device in self._devices:
             self._devices[device].applied = offset
             self.touched.add(device)
+            self.unsaved_bytes += PREDICTION_BYTES * len(self._rules)
         return alerts
 
     def judge(self, prediction: Prediction) -> list[Alert]:

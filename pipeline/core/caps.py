@@ -16,17 +16,17 @@ class Caps:
     def __init__(self, policy: WindowPolicy) -> None:
         self._max_length = policy.max_length
         self._max_duration_ms = policy.max_duration_ms
-        self._split = policy.overflow is Overflow.SPLIT
+        self.splits = policy.overflow is Overflow.SPLIT
         self._keep_first = policy.overflow is Overflow.TRUNCATE and policy.keep is Keep.FIRST
         self._carry = policy.carry
 
     def splits_before(self, window: WindowState, time: int) -> bool:
         """A step at `time` is too far from the window's first step to be in it, and the rest must go on without it."""
-        return self._split and self._max_duration_ms is not None and bool(window.steps) and self._too_long(window, time)
+        return self.splits and self._max_duration_ms is not None and bool(window.steps) and self._too_long(window, time)
 
     def splits_after(self, window: WindowState) -> bool:
         """The window has all the steps it may have."""
-        return self._split and len(window.steps) >= self._max_length
+        return self.splits and len(window.steps) >= self._max_length
 
     def carry(self, window: WindowState) -> list[Step]:
         """The steps at its end that the next window begins with."""
@@ -52,8 +52,6 @@ class Caps:
 
     def drop_oldest(self, window: WindowState) -> int:
         """Drops the oldest steps of a truncating window until it is within the caps; returns how many."""
-        if self._split:
-            return 0
         excess = max(0, len(window.steps) - self._max_length)
         if self._max_duration_ms is not None:
             earliest = window.steps[-1].time - self._max_duration_ms

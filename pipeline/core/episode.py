@@ -51,3 +51,8 @@ class Episode(msgspec.Struct, array_like=True):
     pending: list[Step] = []  # not yet final, in time order
     windows: list[WindowState] = []  # open, in the order of their places
     kept: list[WindowState] = []  # closed, within allowed_lateness, in the order of closing
+
+    @property
+    def open_steps(self) -> int:
+        """Steps that are not in a closed window yet."""
+        return len(self.pending) + sum([window.own for window in self.windows])

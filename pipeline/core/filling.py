@@ -50,11 +50,11 @@ class Filler:
             caps.fit(window, step.time)
         if not window.steps:
             window.position = episode.steps
-        if not window.own:
+        if len(window.steps) == window.carried:
             self._name(episode, window)
         if not caps.append(window, step):
             return 1
-        dropped = caps.drop_oldest(window)
+        dropped = 0 if caps.splits else caps.drop_oldest(window)
         self._grown(episode, window, closed)
         return dropped
 

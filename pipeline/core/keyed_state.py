@@ -26,6 +26,7 @@ class Keyed(Protocol):
     """A machine with a state for each device."""
 
     touched: set[str]  # devices whose state has changed since it was last taken
+    unsaved_bytes: int  # about what the states of the touched devices take
     restored_until: int  # no restored state reaches beyond this offset; -1: nothing was restored
 
     def dump(self, device: str) -> tuple[int, bytes] | None:
@@ -143,7 +144,7 @@ class KeyedState:
         return Saved(*dumped)
 
     def _take_touched(self) -> Iterable[str]:
-        touched, self._machine.touched = self._machine.touched, set()
+        touched, self._machine.touched, self._machine.unsaved_bytes = self._machine.touched, set(), 0
         return sorted(touched)
 
     def _key(self, device: str) -> bytes:

@@ -6,6 +6,7 @@ clock. No wall clock is read or passed in, so a live run, a late run and a repla
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from operator import attrgetter
@@ -17,10 +18,13 @@ from pipeline.core.build import WindowBuilder
 from pipeline.core.episode import Episode
 from pipeline.core.filling import Late
 from pipeline.core.live import LiveDevices
+from pipeline.core.migration import migrated
 from pipeline.core.policy import WindowPolicy
 from pipeline.core.segment import segmenter
 from pipeline.core.step import RowFormat, Step
 from pipeline.records import CloseReason, Rejection, RejectReason, Window
+
+STEP_BYTES = 40  # of a saved step without its row: time, offsets, arrivals
 
 _time = attrgetter("time")
 _encoder = msgspec.msgpack.Encoder()
@@ -38,9 +42,13 @@ class PartitionWindower:
         self.clock = ArrivalClock()
         self.counts: Counter[str] = Counter()
         self.touched: set[str] = set()
+        self.unsaved_bytes = 0
         self.restored_until = -1
         self._policy = policy
+        self._ahead_ms = math.inf if policy.max_ahead_ms is None else policy.max_ahead_ms
+        self._behind_ms = math.inf if policy.max_behind_ms is None else policy.max_behind_ms
         self._rows = RowFormat(len(sensors))
+        self._step_bytes = STEP_BYTES + len(self._rows.unobserved)
         self._segmenter = segmenter(policy, WindowBuilder(policy, sensors, topic, partition), self._rows)
         self._live = LiveDevices()
         self._forgotten: dict[str, int] = {}  # restored markers: device, by the offset at which it was forgotten
@@ -54,8 +62,7 @@ class PartitionWindower:
     @property
     def open_steps(self) -> int:
         """Number of accepted steps that no window has been published with yet; counts windows: not yet final ones."""
-        open_windows = sum(window.own for episode in self._live.episodes.values() for window in episode.windows)
-        return open_windows + sum(len(episode.pending) for episode in self._live.episodes.values())
+        return sum(episode.open_steps for episode in self._live.episodes.values())
 
     def collect(self) -> list[Window]:
         """The windows closed since the last call, in order."""
@@ -109,9 +116,8 @@ class PartitionWindower:
 
         `row`: sensors x 4 bytes, float32, NaN = unobserved. `arrival`: the record's own, already given to `arrive`.
         """
-        refusal = self._clock_refusal(time, arrival)
-        if refusal is not None:
-            return refusal
+        if not arrival - self._behind_ms <= time <= arrival + self._ahead_ms:
+            return self._clock_refusal(time, arrival)
         step = Step(time, row, offset, offset, arrival, arrival)
         episode = self._live.episodes.get(device)
         now = self._now()
@@ -121,8 +127,7 @@ class PartitionWindower:
         elif time < episode.watermark:
             return self._take_late(episode, step)
         episode.last_arrival = now
-        episode.applied = offset
-        self.touched.add(device)
+        self._touch(episode, offset)
         self._insert(episode, step)
         self._release(episode)
         return None
@@ -132,15 +137,7 @@ class PartitionWindower:
         if state is None:
             self.load(device, applied, state)
             return
-        old = _decoder.decode(state)
-        steps = {step.time: step for window in old.windows for step in window.steps[window.carried :]}
-        if old.published:  # count windows: what they have shown is not open
-            steps = dict(list(steps.items())[len(steps) - (old.steps - old.published) :])
-        pending = sorted([*steps.values(), *old.pending], key=_time)
-        if any(len(step.row) != len(self._rows.unobserved) for step in pending):
-            raise ValueError(f"device {device!r} has open steps of other sensors")
-        watermark = pending[0].time if pending else old.watermark
-        episode = Episode(device, old.birth, old.last_arrival, watermark, applied, pending=pending)
+        episode = migrated(_decoder.decode(state), len(self._rows.unobserved))
         self.load(device, applied, _encoder.encode(episode))
 
     def _now(self) -> int:
@@ -148,13 +145,10 @@ class PartitionWindower:
         assert now is not None, "arrive comes first"
         return now
 
-    def _clock_refusal(self, time: int, arrival: int) -> Rejection | None:
-        policy = self._policy
-        if policy.max_ahead_ms is not None and time > arrival + policy.max_ahead_ms:
+    def _clock_refusal(self, time: int, arrival: int) -> Rejection:
+        if time > arrival:
             return Rejection(RejectReason.FUTURE, f"event time {time} is more than max_ahead after its arrival {arrival}")
-        if policy.max_behind_ms is not None and time < arrival - policy.max_behind_ms:
-            return Rejection(RejectReason.PAST, f"event time {time} is more than max_behind before its arrival {arrival}")
-        return None
+        return Rejection(RejectReason.PAST, f"event time {time} is more than max_behind before its arrival {arrival}")
 
     def _take_late(self, episode: Episode, step: Step) -> Rejection | None:
         """A late step moves no watermark and does not count as heard from, whatever becomes of it."""
@@ -167,10 +161,17 @@ class PartitionWindower:
                 episode.steps -= 1
         if outcome is Late.REFUSED:
             return Rejection(RejectReason.LATE, f"event time {step.time} is earlier than the device's watermark {episode.watermark}")
-        episode.applied = step.last_offset
-        self.touched.add(episode.device)
+        self._touch(episode, step.last_offset)
         self.counts["merged" if outcome is Late.MERGED else "late_taken"] += 1
         return None
+
+    def _touch(self, episode: Episode, offset: int) -> None:
+        """The record at `offset` changes the episode by a step."""
+        episode.applied = offset
+        self.unsaved_bytes += self._step_bytes
+        if episode.device not in self.touched:
+            self.touched.add(episode.device)
+            self.unsaved_bytes += episode.open_steps * self._step_bytes
 
     def _insert(self, episode: Episode, step: Step) -> None:
         pending = episode.pending
@@ -183,7 +184,9 @@ class PartitionWindower:
                 self.counts["merged"] += 1
             else:
                 pending.insert(place, step)
-        episode.watermark = max(episode.watermark, step.time - self._policy.out_of_orderness_ms)
+        watermark = step.time - self._policy.out_of_orderness_ms
+        if watermark > episode.watermark:
+            episode.watermark = watermark
         if len(pending) > self._policy.max_pending and pending[0].time >= episode.watermark:
             episode.watermark = pending[0].time + 1
             self.counts["forced"] += 1
@@ -191,8 +194,8 @@ class PartitionWindower:
     def _release(self, episode: Episode) -> None:
         """Hands the steps earlier than the watermark to the segmenter, in time order."""
         pending = episode.pending
-        final = bisect_left(pending, episode.watermark, key=_time) if pending[0].time < episode.watermark else 0
-        if final:
+        if pending[0].time < episode.watermark:
+            final = bisect_left(pending, episode.watermark, key=_time)
             self._segment(episode, pending[:final])
             del pending[:final]
         self._segmenter.advance(episode, self._closed)

@@ -73,6 +73,9 @@ class AlertStage:
         """None: alerts do not wait for time to pass."""
         return None
 
+    def unsaved_bytes(self) -> int:
+        return sum([task.machine.unsaved_bytes for task in self._tasks.values()])
+
     def checkpoint(self, partition: int) -> Checkpoint:
         task = self._tasks[partition]
         return task.recovery.checkpoint(task.next_offset)

@@ -69,6 +69,10 @@ class Stage(Protocol):
         """The tick to publish when nothing has come for a tick interval; None where nothing waits for time to pass."""
         ...
 
+    def unsaved_bytes(self) -> int:
+        """About how much state the next checkpoints of all partitions would write."""
+        ...
+
     def checkpoint(self, partition: int) -> Checkpoint:
         """How far the stage has come, and the state that has changed since the last checkpoint."""
         ...

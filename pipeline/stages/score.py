@@ -72,6 +72,9 @@ class ScoreStage:
     def tick(self, partition: int) -> Message | None:
         return None
 
+    def unsaved_bytes(self) -> int:
+        return 0
+
     def checkpoint(self, partition: int) -> Checkpoint:
         return Checkpoint(Position(partition, self._next[partition]))
 

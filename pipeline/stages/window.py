@@ -47,6 +47,9 @@ class WindowStage:
     def tick(self, partition: int) -> Message | None:
         return tick(self.source, partition) if self._tasks[partition].waits_for_time else None
 
+    def unsaved_bytes(self) -> int:
+        return sum([task.windower.unsaved_bytes for task in self._tasks.values()])
+
     def checkpoint(self, partition: int) -> Checkpoint:
         return self._tasks[partition].checkpoint()
 

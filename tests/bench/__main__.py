@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("windower", "state", "brokers", "scorer", "flow", "cmapss")
+NAMES = ("windower", "state", "brokers", "scorer", "flow", "takeover", "cmapss")
 
 
 def main() -> None:

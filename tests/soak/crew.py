@@ -157,7 +157,8 @@ class Crew:
             assert code == 0 or too_soon or on_the_spot, f"exit code {code}\n{_last_words(member)}"
             self.events["stopped on the spot" if on_the_spot else "stopped cleanly"] += 1
         else:
-            assert member.fails_at is not None and code == -signal.SIGKILL, f"exit code {code}\n{_last_words(member)}"
+            assert member.fails_at is not None, f"exit code {code}\n{_last_words(member)}"
+            assert code == -signal.SIGKILL, f"exit code {code}\n{_last_words(member)}"
             self.kills[member.fails_at.name.lower().replace("_", " ")] += 1
 
 

@@ -23,7 +23,7 @@ class Action:
 
     name: str
     stage: str
-    do: Callable[[Crew], None]
+    do: Callable[[Crew, str], None]
 
 
 def actions(random: Random) -> Iterator[Action]:
@@ -50,22 +50,22 @@ def _failures(random: Random, turn: int) -> Iterator[Action]:
 
 def _kills() -> Iterator[Action]:
     for stage in ("window", "window", "alert", "score"):
-        yield Action("kill", stage, lambda crew, stage=stage: _kill(crew, stage))
-    yield Action("kill all", "window", lambda crew: _kill_all(crew, "window"))
+        yield Action("kill", stage, _kill)
+    yield Action("kill all", "window", _kill_all)
 
 
 def _zombies(random: Random) -> Iterator[Action]:
-    yield Action("freeze", "alert", lambda crew: _freeze(crew, "alert"))
+    yield Action("freeze", "alert", _freeze)
     yield _fail("window", random.choice([Place.AFTER_OUTPUTS, Place.MIDDLE_OF_STATE, Place.BEFORE_COMMIT]), signal.SIGSTOP)
 
 
 def _changes() -> Iterator[Action]:
     for stage in ("window", "score", "alert"):
-        yield Action("add or remove", stage, lambda crew, stage=stage: _change(crew, stage))
+        yield Action("add or remove", stage, _change)
 
 
 def _fail(stage: str, place: Place, number: signal.Signals) -> Action:
-    def do(crew: Crew) -> None:
+    def do(crew: Crew, stage: str) -> None:
         crew.tend(ROOM_WITHIN_S, lambda: len(crew.of(stage)) < PARTITIONS)
         crew.hire_failing(stage, place, number)
 

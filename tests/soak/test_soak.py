@@ -29,7 +29,7 @@ from producers.simulate import publish_fleet
 from producers.simulator.spec import Faults, FleetSpec
 from tests.soak.crew import Crew
 from tests.soak.plan import PARTITIONS, actions, round_length
-from tests.soak.verdict import Identity, Verdict, expected_alerts, expected_windows, is_scored, judge_alerts, judge_predictions, judge_windows
+from tests.soak.verdict import Reference, Verdict
 from tests.support.broker_logs import unique_name
 from tests.support.failing_process import Place
 from tests.support.models import save, sound_model
@@ -139,7 +139,7 @@ def wreak_havoc(crew: Crew, until_s: float) -> list[str]:
     for action in actions(crew.random):
         if len(done) >= round_length() and time.monotonic() >= until_s:
             break
-        action.do(crew)
+        action.do(crew, action.stage)
         done.append(f"{action.name} ({action.stage})")
         crew.tend(crew.random.uniform(*PAUSE_S))
     crew.tend(SETTLES_WITHIN_S, lambda: not crew.is_waiting)
@@ -178,30 +178,16 @@ def test_processes_killed_frozen_added_and_removed_under_load_leave_no_trace(
         crew.tend(SETTLES_WITHIN_S, lambda: bool(topics["predictions"].read()))
         done = wreak_havoc(crew, begun_s + 60 * MINUTES)
 
-    settings = pipeline.settings
-    windows = expected_windows(topics["readings"].read(), settings)
-    scored = [identity for identity, window in windows.items() if is_scored(window, settings)]
+    def published() -> dict[str, list[Record]]:
+        return {kind: topic.read() for kind, topic in topics.items()}
 
-    def is_complete() -> bool:
-        alerts = expected_alerts(topics["predictions"].read(), scored, settings)
-        return all(judged.lost == frozenset() for judged in judgements()) and bool(alerts)
-
-    def judgements() -> list[Verdict]:
-        published = {kind: topic.read() for kind, topic in topics.items()}
-        return [
-            judge_windows(published["windows"], windows),
-            judge_predictions(published["predictions"], published["windows"], scored, settings),
-            judge_alerts(published["alerts"], published["predictions"], scored, settings),
-        ]
-
-    settle(crew, is_complete)
+    reference = Reference.of(topics["readings"].read(), pipeline.settings)
+    settle(crew, lambda: reference.is_complete(published()))
     crew.dismiss()
-    verdicts = judgements()
+    verdicts = reference.verdicts(published())
     with capsys.disabled():
         show(crew, done, sum(pipeline.broker.end_offsets(pipeline.readings).values()), verdicts)
     assert all(verdict.holds for verdict in verdicts), (verdicts, done)
     assert all(verdict.wanted > 50 for verdict in verdicts)
     assert crew.kills.total() >= max(8, 3 * MINUTES)
     assert crew.kills.keys() >= {place.name.lower().replace("_", " ") for place in Place}
-
-

@@ -39,6 +39,11 @@ def test_the_size_of_polls_changes_nothing(case: Transcript) -> None:
 
 
 @pytest.mark.parametrize("case", TRUE_CASES, ids=names(TRUE_CASES))
+def test_being_saved_and_restored_after_every_record_changes_nothing(case: Transcript) -> None:
+    assert play(case, restored=True) == expected(case)
+
+
+@pytest.mark.parametrize("case", TRUE_CASES, ids=names(TRUE_CASES))
 def test_other_devices_change_nothing(case: Transcript) -> None:
     """Each reading is followed by the same of another device, with the same arrival."""
     crowd = [record for original in case.records for record in (original, *_shadow(original))]

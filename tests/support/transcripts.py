@@ -76,12 +76,43 @@ def window_stage(window: dict[str, Any], sensors: Sequence[str]) -> WindowStage:
     return stage
 
 
-def play(transcript: Transcript, chunks: random.Random | None = None) -> tuple[list[list[str]], list[list[str]]]:
+class Restarted:
+    """A stage that is saved and restored under a new writer after every record."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._state: dict[bytes, Record] = {}
+        self._writers = 0
+        self._stage = window_stage(transcript.window, transcript.sensors)
+
+    def step(self, records: Sequence[Record], now_ms: int) -> list[Message]:
+        out = []
+        for record in records:
+            out += self._stage.step([record], now_ms)
+            self._restart()
+        return out
+
+    def drain(self, partition: int, now_ms: int) -> list[Message]:
+        return self._stage.drain(partition, now_ms)
+
+    def _restart(self) -> None:
+        checkpoint = self._stage.checkpoint(0)
+        for write in [*checkpoint.writes, *self._stage.committed(0)]:
+            self._state[write.key] = Record("state", 0, 0, 0, write.key, write.value)
+        self._writers += 1
+        self._stage = WindowStage(
+            TOPICS, WindowSettings(**self._transcript.window).policy(), ReadingDecoder(self._transcript.sensors), 1000
+        )
+        position = checkpoint.position
+        self._stage.assign(Handover(0, position.offset, position, tuple(self._state.values()), f"writer {self._writers}"))
+
+
+def play(transcript: Transcript, chunks: random.Random | None = None, restored: bool = False) -> tuple[list[list[str]], list[list[str]]]:
     """Windows and rejected records by event, as text in the notation of its expectations.
 
-    With `chunks` the log is cut at random and everything comes out as of one event.
+    With `chunks` the log is cut at random and everything comes out as of one event; `restored`: the stage is `Restarted`.
     """
-    stage = window_stage(transcript.window, transcript.sensors)
+    stage = Restarted(transcript) if restored else window_stage(transcript.window, transcript.sensors)
     if chunks is None:
         out = [_played(stage, event) for event in transcript.events]
     else:
@@ -97,7 +128,7 @@ def expected(transcript: Transcript) -> tuple[list[list[str]], list[list[str]]]:
     return [list(event.windows) for event in transcript.events], [list(event.rejected) for event in transcript.events]
 
 
-def window_messages(stage: WindowStage, records: Iterable[Record]) -> list[Message]:
+def window_messages(stage: WindowStage | Restarted, records: Iterable[Record]) -> list[Message]:
     """What the records make the stage publish, one record at a time."""
     return [message for record in records for message in stage.step([record], 0)]
 
@@ -107,11 +138,11 @@ def parse_records(text: str, sensors: Sequence[str], first_offset: int = 0) -> l
     return [_record(token, sensors, first_offset + index) for index, token in enumerate(text.split())]
 
 
-def _played(stage: WindowStage, event: Event) -> list[Message]:
+def _played(stage: WindowStage | Restarted, event: Event) -> list[Message]:
     return window_messages(stage, event.records) + (stage.drain(0, 0) if event.drain else [])
 
 
-def _chunked(stage: WindowStage, event: Event, chunks: random.Random) -> Iterator[Message]:
+def _chunked(stage: WindowStage | Restarted, event: Event, chunks: random.Random) -> Iterator[Message]:
     rest = list(event.records)
     while rest:
         size = chunks.randint(1, len(rest))
