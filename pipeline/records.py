@@ -21,7 +21,7 @@ class RejectReason(StrEnum):
     FUTURE = "future"  # event time > arrival + max_ahead
     PAST = "past"  # event time < arrival - max_behind
     LATE = "late"  # event time < the device's watermark
-    TOO_LARGE = "too_large"  # larger than the topic takes
+    TOO_LARGE = "too_large"  # the device's name is longer than windows can carry
     MODEL = "model"  # the model cannot score this window
 
 

@@ -59,7 +59,7 @@ def json_line(kind: str, record: Record, topic: str | None = None) -> bytes | No
 def _json(record: Record) -> Any:
     try:
         decoded = msgspec.json.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(decoded, dict):
         raise ValueError("not a JSON object")

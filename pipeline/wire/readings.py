@@ -18,6 +18,7 @@ from pipeline.records import Reading, Rejection, RejectReason
 from pipeline.wire.times import INT64_MAX, parse_time
 
 FLOAT32_MAX = 3.4028234663852886e38
+MAX_DEVICE_BYTES = 4_096
 
 _ABSENT = float("nan")  # a sensor that is not in the record; known by identity, not to be mistaken for a NaN in it
 
@@ -80,7 +81,8 @@ class ReadingDecoder:
             message = _parse(value)
             if not message.device:
                 raise _Refused(RejectReason.SCHEMA, "no device: it is empty")
-            if key != message.device.encode():
+            device = _checked_device(message.device)
+            if key != device:
                 raise _Refused(RejectReason.KEY, f"the record key is {key!r}, not the device {message.device!r}")
             rows = self._batch(message) if message.times is not None else [self._single(message)]
         except _Refused as refused:
@@ -163,7 +165,7 @@ def _parse(value: bytes | None) -> _Strict | _Lenient:
         raise _Refused(RejectReason.JSON, "not JSON: the value is empty")
     try:
         return _strict.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         # Python's parser also takes what many producers write for not-a-number, so that it can be called by its name.
@@ -172,6 +174,17 @@ def _parse(value: bytes | None) -> _Strict | _Lenient:
         raise _Refused(RejectReason.SCHEMA, f"not a reading: {error}") from None
     except (ValueError, RecursionError) as error:
         raise _Refused(RejectReason.JSON, f"not JSON: {error}") from None
+
+
+def _checked_device(device: str) -> bytes:
+    """The device as the bytes of a key. Its windows carry it twice, as key and in the value, and must fit their topic."""
+    try:
+        key = device.encode()
+    except UnicodeEncodeError:  # Python's parser takes a lone surrogate, which is no text
+        raise _Refused(RejectReason.SCHEMA, f"the device {device!r} is no text in UTF-8") from None
+    if len(key) > MAX_DEVICE_BYTES:
+        raise _Refused(RejectReason.TOO_LARGE, f"the device's name has {len(key)} bytes; at most {MAX_DEVICE_BYTES} are taken")
+    return key
 
 
 def _fits_int64(time: int) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pipeline.brokers.protocol import Headers, Message, Record
 from pipeline.records import Rejection
 
+# An error may quote what it refuses; the topic takes the original and a little more.
+MAX_ERROR_CHARACTERS = 1_000
+
 
 def rejected_message(topic: str, record: Record, rejection: Rejection) -> Message:
     """The message for the rejected topic."""
     headers: Headers = (
         ("reason", rejection.reason.encode()),
-        ("error", rejection.error.encode()),
+        ("error", rejection.error[:MAX_ERROR_CHARACTERS].encode()),
         ("source.topic", record.topic.encode()),
         ("source.partition", b"%d" % record.partition),
         ("source.offset", b"%d" % record.offset),

@@ -22,7 +22,7 @@ def decode_window(data: bytes) -> Window:
     """The window; raises `ValueError` for anything else, and for columns that do not fit together."""
     try:
         window = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"not a window: {error}") from None
     if len(window.times) % 8 or len(window.values) != window.length * len(window.sensors) * 4:
         raise ValueError(f"not a window: {len(window.times)} bytes of times and {len(window.values)} bytes of values do not fit together")

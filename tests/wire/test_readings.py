@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.brokers.protocol import Record
 from pipeline.records import Reading, Rejection, RejectReason
-from pipeline.wire.readings import Decoded, ReadingDecoder, encode_reading
+from pipeline.wire.readings import MAX_DEVICE_BYTES, Decoded, ReadingDecoder, encode_reading
+from pipeline.wire.rejected import rejected_message
 
 DECODER = ReadingDecoder(["a", "b"])
 CODED = ReadingDecoder(["state", "a"], {"state": ["off", "on"]})
@@ -102,6 +104,33 @@ def test_a_bad_reading_is_refused_and_its_neighbours_in_the_batch_are_taken(time
         assert decoded(f'{{"device":"d","time":{time},"values":{{"a":{value}}}}}') == [reason]
     batch = f'{{"device":"d","times":[7,{time},8],"values":{{"a":[1,{value},2]}}}}'
     assert decoded(batch) == [(7, [1.0, None]), reason, (8, [2.0, None])]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (r'{"device":"\ud800","time":1,"values":{"a":1}}', "schema"),  # Python's parser takes it, UTF-8 does not
+        ('{"device":"d","time":1,"x":' + "[" * 100_000 + "]" * 100_000 + ',"values":{"a":1}}', "json"),
+        (f'{{"device":"{"d" * (MAX_DEVICE_BYTES + 1)}","time":1,"values":{{"a":1}}}}', "too_large"),
+    ],
+    ids=["lone surrogate", "deeply nested", "long device"],
+)
+def test_what_no_topic_could_carry_is_refused_and_stops_nothing(value: str, reason: str) -> None:
+    assert decoded(value) == [f"record: {reason}"]
+
+
+def test_the_longest_device_is_taken() -> None:
+    device = "d" * MAX_DEVICE_BYTES
+    assert decoded(f'{{"device":"{device}","time":1,"values":{{"a":1}}}}', device.encode()) == [(1, [1.0, None])]
+
+
+def test_an_error_that_quotes_much_leaves_the_original_room_on_its_topic() -> None:
+    record = Record("t", 0, 0, 0, b"\xff" * 500_000, b'{"device":"d","time":1,"values":{"a":1}}')
+    refusal = DECODER.decode(record.key, record.value)
+    assert isinstance(refusal, Rejection)
+    message = rejected_message("rejected", record, refusal)
+    assert (message.key, message.value) == (record.key, record.value)
+    assert sum(len(value) for _, value in message.headers) < 65_536
 
 
 def test_a_reading_of_unknown_sensors_only_is_empty_and_they_are_counted() -> None:
