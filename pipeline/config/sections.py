@@ -13,6 +13,8 @@ from pipeline.config.fields import Bool, FilePath, Int, Name, OptionalDuration, 
 MAX_MESSAGE_BYTES = 1_048_576
 # A rejected record is the original with headers that say why: it must fit where the original just fitted.
 REJECTED_MESSAGE_BYTES = MAX_MESSAGE_BYTES + 65_536
+# All that is open of one device is one record: steps not yet final, and each of its open windows with steps of its own.
+STATE_MESSAGE_BYTES = 16 * MAX_MESSAGE_BYTES
 
 
 class PipelineSettings(Section):
@@ -91,7 +93,7 @@ class TopicsSettings(Section):
 
     def state(self, group: str, topic: str) -> TopicSettings:
         """The compacted topic in which `group` keeps its state about the partitions of `topic`."""
-        return TopicSettings(f"{group}.{topic}.state", self.partitions, compacted=True)
+        return TopicSettings(f"{group}.{topic}.state", self.partitions, compacted=True, max_message_bytes=STATE_MESSAGE_BYTES)
 
     def _topic(self, kind: str, name: str) -> TopicSettings:
         limit = REJECTED_MESSAGE_BYTES if kind == "rejected" else MAX_MESSAGE_BYTES
