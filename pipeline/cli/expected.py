@@ -29,6 +29,11 @@ def require_as_expected(settings: Settings, expected: TopicSettings, found: Mapp
         policy = "compact" if expected.compacted else "delete"
         raise ConfigurationError(f"has another cleanup policy than {policy}: delete the topic and create it again")
     is_readings = expected.name == settings.topics.readings
+    if not is_readings and actual.max_message_bytes < expected.max_message_bytes:
+        raise ConfigurationError(
+            f"takes records of {actual.max_message_bytes} bytes, and {expected.max_message_bytes} are needed:"
+            f" set max.message.bytes={expected.max_message_bytes} on the topic, or delete it and create it again"
+        )
     if is_readings and not actual.log_append_time and not settings.window.allow_create_time:
         raise ConfigurationError(
             "is stamped by its clients: set message.timestamp.type=LogAppendTime on the topic, or window.allow_create_time = true"
