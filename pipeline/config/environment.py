@@ -18,8 +18,13 @@ from pipeline.config.sources import Given, leaves
 from pipeline.errors import ConfigurationError
 
 PREFIX = "SENSORLINE_"
-# Variables with the prefix that are not settings: which file to read, and two for development.
-NOT_SETTINGS = frozenset({"SENSORLINE_CONFIG", "SENSORLINE_DATA", "SENSORLINE_TEST_KAFKA"})
+# Variables with the prefix that are not settings: which file to read, and those of the tests.
+NOT_SETTINGS = frozenset(
+    {
+        *("SENSORLINE_CONFIG", "SENSORLINE_DATA", "SENSORLINE_TEST_KAFKA"),
+        *("SENSORLINE_SOAK", "SENSORLINE_SOAK_MINUTES", "SENSORLINE_SOAK_SEED"),
+    }
+)
 
 
 def override(given: Given, environ: Mapping[str, str]) -> None:

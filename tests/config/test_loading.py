@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.brokers.protocol import TopicSettings
 from pipeline.config import Configuration, load
+from pipeline.config.environment import NOT_SETTINGS
 from pipeline.core.alerting import AlertRule
 from pipeline.core.policy import Count, Hopping, Keep, Overflow, Session, Shape, Tumbling, WindowPolicy
 from pipeline.errors import ConfigurationError
@@ -142,7 +143,7 @@ def test_rules_can_come_from_the_environment_alone(load_text: Load) -> None:
 
 
 def test_variables_that_are_no_settings_are_left_alone(load_text: Load) -> None:
-    environ = {"SENSORLINE_CONFIG": "x", "SENSORLINE_DATA": "y", "SENSORLINE_TEST_KAFKA": "z", "OTHER": "w"}
+    environ = dict.fromkeys((*NOT_SETTINGS, "OTHER"), "1")
     assert load_text("", environ).settings == load_text("").settings
 
 
