@@ -109,7 +109,7 @@ class ReadingDecoder:
         columns = [self._column(sensor, len(times), message.values) for sensor in self.sensors]
         strict = isinstance(message, _Strict) and not self._codes
         rows: list[Row | Rejection] = []
-        for time, *values in zip(times, *columns, strict=True):
+        for time, values in zip(times, zip(*columns, strict=True), strict=True):
             row = self._packed(values) if strict and isinstance(time, int) and _fits_int64(time) else None
             rows.append((time, row) if row is not None else self._checked(time, values))
         return rows

@@ -13,7 +13,7 @@ def rejected_message(topic: str, record: Record, rejection: Rejection) -> Messag
     """The message for the rejected topic."""
     headers: Headers = (
         ("reason", rejection.reason.encode()),
-        ("error", rejection.error[:MAX_ERROR_CHARACTERS].encode()),
+        ("error", rejection.error[:MAX_ERROR_CHARACTERS].encode(errors="replace")),
         ("source.topic", record.topic.encode()),
         ("source.partition", b"%d" % record.partition),
         ("source.offset", b"%d" % record.offset),
