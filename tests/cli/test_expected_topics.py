@@ -43,6 +43,6 @@ def test_a_state_topic_that_forgets_is_refused() -> None:
 
 def test_what_is_written_must_fit_its_topic() -> None:
     small = msgspec.structs.replace(WINDOWS, max_message_bytes=100_000)
-    with pytest.raises(ConfigurationError, match="max.message.bytes=1048576"):
+    with pytest.raises(ConfigurationError, match=r"max\.message\.bytes=1048576"):
         require_as_expected(STRICT, WINDOWS, {WINDOWS.name: small})
     require_as_expected(STRICT, READINGS, {READINGS.name: msgspec.structs.replace(READINGS, max_message_bytes=100_000)})
