@@ -140,7 +140,7 @@ class Followed:
 def wreak_havoc(crew: Crew, until_s: float) -> list[str]:
     """Action after action, at least a round of all kinds; returns when what was begun has happened."""
     done: list[str] = []
-    for action in actions(crew.random):
+    for action in actions(Random(SEED)):
         if len(done) >= round_length() and time.monotonic() >= until_s:
             break
         action.do(crew, action.stage)
