@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from types import FrameType
 
 from pipeline.runner import Runner
@@ -26,11 +27,13 @@ def stop_on_signals(within_s: float = STOPS_WITHIN_S) -> Iterator[threading.Even
     ended on the spot, with exit code 1: nothing is lost by it, what was not committed is read again.
     """
     stop = threading.Event()
+    told = count()
     limit = threading.Timer(within_s, _end, [f"not stopped within {within_s:g} s"])
     limit.daemon = True
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        # Counted, not asked of `stop`: the second signal may come while the first one is being handled.
+        if next(told):
             _end("told to stop twice")
         stop.set()
         limit.start()
