@@ -9,11 +9,12 @@ from pathlib import Path
 import typer
 
 from pipeline.brokers.protocol import TopicSettings
+from pipeline.brokers.url import MemoryUrl, parse_url
 from pipeline.cli.context import configuration, connected, connector
 from pipeline.cli.expected import expected_topics, require_as_expected
 from pipeline.cli.output import write_line
 from pipeline.config import Configuration, Settings
-from pipeline.errors import SensorlineError
+from pipeline.errors import ConfigurationError, SensorlineError
 
 
 def check(context: typer.Context) -> None:
@@ -58,10 +59,18 @@ def _require_fitting_model(settings: Settings, path: Path) -> None:
     from pipeline.scoring.contract import check_compatible
 
     sensors = settings.sensors
-    check_compatible(read_bundle(path).contract, sensors.names, settings.window.policy(), codes=sensors.codes)
+    contract = read_bundle(path).contract
+    check_compatible(contract, sensors.names, settings.window.policy(), codes=sensors.codes)
+    outputs = [output.name for output in contract.outputs]
+    for place, rule in enumerate(settings.alerts):
+        if rule.output not in outputs:
+            raise ConfigurationError(f'alerts.{place}.output = "{rule.output}": the model gives {", ".join(outputs)}')
 
 
 def _broker_and_topics(chosen: Configuration) -> list[SensorlineError | None]:
+    if isinstance(parse_url(chosen.settings.broker.url, chosen.folder), MemoryUrl):
+        write_line(b"skipped: broker and topics (sensorline run --replay makes them in its own memory)")
+        return []
     found: dict[str, TopicSettings] = {}
     unreachable = _report(f"broker {chosen.settings.broker.url}", lambda: found.update(_topics(chosen)))
     if unreachable is not None:

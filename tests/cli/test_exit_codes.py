@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import load
+from pipeline.scoring.bundle import write_bundle
+from pipeline.scoring.contract import MODEL_FILE, ContractSensor
+from tests.support.models import make_contract
+
 Sensorline = Callable[..., subprocess.CompletedProcess[str]]
 
 CLOSED_PORT = "kafka://127.0.0.1:1"
@@ -100,3 +105,21 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_for_debugging(sens
     assert len(quiet.stderr.splitlines()) == 1
     loud = sensorline("--log-level", "debug", "simulate", "--duration", "1m", "--out", "spool/recording.jsonl")
     assert "Traceback" in loud.stderr
+
+
+def test_check_looks_for_no_topics_in_memory(sensorline: Sensorline) -> None:
+    done = sensorline("check", broker__url="memory://")
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.startswith("skipped: broker")]
+
+
+def test_check_names_a_rule_for_an_output_that_the_model_does_not_give(sensorline: Sensorline, folder: Path) -> None:
+    settings = load(folder / "sensorline.toml", {}).settings
+    sensors = tuple(ContractSensor(name) for name in settings.sensors.names)
+    (folder / "any").write_bytes(b"check loads no model")
+    write_bundle(folder / "wear", make_contract(settings.window.policy(), sensors=sensors, max_length=256), {MODEL_FILE: folder / "any"})
+    rule = {"alerts__0__name": "worn", "alerts__0__above": "1", "model__path": "wear"}
+    wrong = sensorline("check", **rule, alerts__0__output="ware")
+    assert wrong.returncode == 2
+    assert 'alerts.0.output = "ware": the model gives rul' in wrong.stdout
+    assert "ok: model" in sensorline("check", **rule, alerts__0__output="rul").stdout
