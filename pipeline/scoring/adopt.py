@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from pipeline.core.features import Fill
 from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ModelRefused
-from pipeline.scoring.bundle import Bundle, write_bundle
+from pipeline.scoring.bundle import Bundle, require_place, write_bundle
 from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor, is_plain_name
 from pipeline.scoring.engine import ModelSignature
 from pipeline.scoring.keras_file import require_keras_file
@@ -40,6 +40,7 @@ def bundle_model(
     """
     adoption = adoption or Adoption()
     chosen = _chosen(sensors, adoption.sensors)
+    require_place(out)
     require_keras_file(model_file)
     # Importing it starts TensorFlow, which takes seconds: only once everything else is right.
     from pipeline.scoring.keras_engine import KerasEngine
