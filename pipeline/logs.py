@@ -31,8 +31,9 @@ def set_up(style: LogFormat, level: LogLevel) -> None:
     handler.setFormatter(JsonFormatter() if style is LogFormat.JSON else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level is not LogLevel.DEBUG:
-        # The client logs every connection, and errors that it then retries; what matters is raised.
-        logging.getLogger("kafka").setLevel(logging.ERROR)
+        # The client logs every connection, errors that it then retries, and tracebacks of its own tasks when it is closed
+        # in the middle of a join (kafka-python 3.0.12); what matters is raised.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class TextFormatter(logging.Formatter):
