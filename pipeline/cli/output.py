@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
+from pipeline.errors import SensorlineError
+
 
 def write_line(line: bytes) -> None:
     """One line of data, written at once: a reader in a pipe waits for it. Ends the command when the reader has gone."""
@@ -19,6 +21,8 @@ def write_line(line: bytes) -> None:
         # `sensorline tail ... | head` has seen enough. The interpreter flushes once more at its end: into nothing, then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
+    except OSError as error:
+        raise SensorlineError(f"standard output cannot be written: {error.strerror}") from None
 
 
 def say(text: str) -> None:

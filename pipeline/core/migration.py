@@ -15,7 +15,8 @@ def migrated(old: Episode, row_bytes: int) -> Episode:
     if any(len(step.row) != row_bytes for step in steps):
         raise ValueError(f"device {old.device!r} has open steps of other sensors")
     watermark = steps[0].time if steps else old.watermark
-    return Episode(old.device, old.birth, old.last_arrival, watermark, old.applied, pending=steps)
+    # Under its old birth the new count could give a window of the same spec, migrated there and back, an id that is taken.
+    return Episode(old.device, old.last_arrival, old.last_arrival, watermark, old.applied, ordinal=old.ordinal, pending=steps)
 
 
 def _open_steps(old: Episode) -> list[Step]:

@@ -149,7 +149,9 @@ def check_compatible(
         raise ModelRefused(f"the model {contract.name!r} needs the sensors {', '.join(missing)}, which the configuration does not have")
     differences = _differences(contract, sensors, policy, codes)
     if differences and not override:
-        raise ModelRefused(f"the model {contract.name!r} was made for something else than the configuration: {'; '.join(differences)}")
+        remedy = "change [window], train again, or score with --any-windows"
+        named = "; ".join(differences)
+        raise ModelRefused(f"the model {contract.name!r} was made for something else than the configuration: {named}; {remedy}")
 
 
 def _differences(contract: Contract, sensors: Sequence[str], policy: WindowPolicy, codes: Mapping[str, Sequence[str]] | None) -> list[str]:

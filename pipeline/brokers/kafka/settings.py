@@ -6,7 +6,7 @@ Knows names and values only: no client is made and nothing is connected here.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -63,10 +63,6 @@ class KafkaOptions:
     def uses_sasl(self) -> bool:
         """Whether the client shows a user name and a password."""
         return self.security_protocol.startswith("SASL")
-
-    def with_protocol(self, security_protocol: str) -> KafkaOptions:
-        """The same options on another kind of listener."""
-        return replace(self, security_protocol=security_protocol)
 
     def _require(self, holds: bool, key: str, allowed: str) -> None:
         if not holds:
