@@ -33,7 +33,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
     checkpoint_interval_ms: int = 5_000
     max_records: int = 2000
     accept: Accept = Accept.NOTHING
-    checkpoint_bytes: int = 64_000_000  # of unsaved state: no checkpoint waits longer than for so much
+    checkpoint_bytes: int = 256_000_000  # of unsaved state: no checkpoint waits longer than for so much
 
     def state_topic(self, source: str) -> str:
         """The compacted topic of the group's state about the partitions of `source`."""
