@@ -65,8 +65,8 @@ class Session:
     def turn(self, timeout_s: float = POLL_S) -> bool:
         """One turn; waits at most `timeout_s` for input. Returns whether there was any.
 
-        Checkpoints come by time and by bytes of state, and on an atomic broker with every output: there outputs, state and position are one
-        transaction, and an output is seen when it ends.
+        Checkpoints come by time and by bytes of state, and on an atomic broker with every output: there outputs, state and
+        position are one transaction, and an output is seen when it ends.
         """
         poll = self._consumer.poll(timeout_s)
         self._rebalance(poll)

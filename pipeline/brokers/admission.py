@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.brokers.protocol import Message, Position, TopicSettings
-from pipeline.errors import MissingTopic
+from pipeline.errors import LostPartitions, MissingTopic
 
 MAX_METADATA_CHARACTERS = 4096
 RECORD_OVERHEAD_BYTES = 32  # what a log stores beside key, value and headers: offset, timestamp, lengths
@@ -48,3 +48,18 @@ def check_positions(positions: Sequence[Position]) -> None:
     for position in positions:
         if position.offset < 0 or len(position.metadata) > MAX_METADATA_CHARACTERS:
             raise ValueError(f"an offset is at least 0 and its metadata has at most {MAX_METADATA_CHARACTERS} characters: {position}")
+
+
+def check_commit(group: str | None, topic: str, positions: Sequence[Position], held: frozenset[int]) -> str:
+    """The group of a member that holds the partitions `held` and commits these positions.
+
+    Raises `ValueError` for a reader without a group and for positions that cannot be committed; `LostPartitions` for
+    partitions that the member does not hold.
+    """
+    if group is None:
+        raise ValueError("a reader without a group has nothing to commit to")
+    check_positions(positions)
+    not_held = {position.partition for position in positions} - held
+    if not_held:
+        raise LostPartitions(f"group {group!r}: partitions {sorted(not_held)} of {topic!r} are not this member's")
+    return group

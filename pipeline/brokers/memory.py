@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from pipeline.brokers.admission import check_message, check_positions, check_settings, missing_topic
+from pipeline.brokers.admission import check_commit, check_message, check_settings, missing_topic
 from pipeline.brokers.cursors import Cursors
 from pipeline.brokers.memory_log import Append, Change, Commit, MemoryLog
 from pipeline.brokers.partitioner import choose_partition
 from pipeline.brokers.protocol import Assignment, Message, Poll, Position, Record, TopicSettings
-from pipeline.errors import LostPartitions
 
 __all__ = ["MemoryBroker", "MemoryLog"]
 
@@ -177,14 +176,9 @@ class MemoryConsumer:
         self._cursors.seek(partition, offset)
 
     def commit(self, positions: Sequence[Position]) -> None:
-        if self._group is None:
-            raise ValueError("a reader without a group has nothing to commit to")
-        check_positions(positions)
-        not_assigned = {position.partition for position in positions} - self._cursors.held
-        if not_assigned:
-            raise LostPartitions(f"group {self._group!r}: partitions {sorted(not_assigned)} of {self._topic!r} are not this member's")
+        group = check_commit(self._group, self._topic, positions, self._cursors.held)
         self._require_topic()
-        self._writer.write([Commit(self._group, self._topic, position, self) for position in positions])
+        self._writer.write([Commit(group, self._topic, position, self) for position in positions])
 
     def close(self) -> None:
         self._closed = True

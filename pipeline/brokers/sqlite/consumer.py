@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from pipeline.brokers.admission import check_positions
+from pipeline.brokers.admission import check_commit
 from pipeline.brokers.cursors import Cursors
 from pipeline.brokers.protocol import Assignment, Poll, Position, Record
 from pipeline.brokers.sqlite import log
@@ -14,7 +14,6 @@ from pipeline.brokers.sqlite.database import Database
 from pipeline.brokers.sqlite.failures import usable
 from pipeline.brokers.sqlite.locks import PartitionLocks
 from pipeline.brokers.sqlite.topics import Topic
-from pipeline.errors import LostPartitions
 
 # Nothing in SQLite wakes another process, so who waits looks again: soon at first, then less often. One look is one query
 # of a few rows; asking PRAGMA data_version before it saves nothing that can be measured beside the waking up.
@@ -89,15 +88,9 @@ class SqliteConsumer:
         self._cursors.seek(partition, offset)
 
     def commit(self, positions: Sequence[Position]) -> None:
-        if self._group is None:
-            raise ValueError("a reader without a group has nothing to commit to")
-        check_positions(positions)
-        not_held = {position.partition for position in positions} - self._cursors.held
-        if not_held:
-            name = self._topic.settings.name
-            raise LostPartitions(f"group {self._group!r}: partitions {sorted(not_held)} of {name!r} are not this member's")
+        group = check_commit(self._group, self._topic.settings.name, positions, self._cursors.held)
         with self._database.write() as connection:
-            log.commit(connection, self._group, self._topic, positions)
+            log.commit(connection, group, self._topic, positions)
 
     def close(self) -> None:
         self._closed.set()
