@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +11,9 @@ import typer
 
 from pipeline.cli.context import configuration
 from pipeline.cli.output import say
+from pipeline.config import Settings
 from pipeline.errors import ConfigurationError, ModelRefused
+from pipeline.records import Window
 
 _FILE_WIDTH = 160  # where standard output is no terminal
 
@@ -20,14 +24,22 @@ def bundle(  # noqa: PLR0913 - the options are the parameters
     out: Annotated[Path, typer.Option(help="The folder of the bundle; a bundle that is there is replaced.")],
     name: Annotated[str | None, typer.Option(help="The model's name; without it the file's.")] = None,
     version: Annotated[str, typer.Option(help="The model's version.")] = "1",
-    sensors: Annotated[str | None, typer.Option(metavar="A,B", help="The sensors in the order of its features; without it all.")] = None,
+    sensors: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="The sensors in the order of its features, and of its inputs of codes; without it all."),
+    ] = None,
     outputs: Annotated[str | None, typer.Option(metavar="A,B", help="The names of its outputs; without it those of its layers.")] = None,
     fill: Annotated[str, typer.Option(help="What an unobserved value becomes: zero, forward, or a number.")] = "zero",
+    last: Annotated[int | None, typer.Option(min=1, help="The model sees only so many last steps of a window; without it all.")] = None,
     task: Annotated[str, typer.Option(help="What the model does.")] = "regression",
+    recording: Annotated[
+        Path | None, typer.Option(help="A recording, of which the bundle keeps some windows with their scores, to prove each start on.")
+    ] = None,
 ) -> None:
     """Make a bundle of a Keras model for the configured sensors and windows.
 
-    It is refused if padding would change its scores. Values go in as they are, without scaling.
+    It is refused if padding would change its scores. Values go in as they are, without scaling. A sensor with texts in
+    [sensors.codes] is an input of codes for a model with an Embedding, as is each sensor for a model with nothing else.
     """
     from pipeline.scoring.adopt import Adoption, bundle_model
     from pipeline.scoring.contract import ContractOutput, ContractSensor
@@ -40,11 +52,13 @@ def bundle(  # noqa: PLR0913 - the options are the parameters
         version=version,
         sensors=_split(sensors),
         fill=fill_rule(fill),
+        last=last,
         task=task,
         outputs=None if outputs is None else tuple(ContractOutput(output) for output in _split(outputs) or ()),
     )
-    made = bundle_model(model, out, configured, settings.window.policy(), adoption)
-    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}, {engine_of(made.contract.keras_only)}")
+    made = bundle_model(model, out, configured, settings.window.policy(), adoption, _windows(settings, recording))
+    runs_on = engine_of(made.contract.engine, made.contract.untranslated)
+    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}, {runs_on}")
 
 
 def probe(
@@ -74,9 +88,18 @@ def probe(
         raise typer.Exit(ModelRefused.exit_code)
 
 
-def engine_of(keras_only: str | None) -> str:
+def engine_of(engine: str, untranslated: str | None) -> str:
     """Which engine will score with a bundle, for people."""
-    return "scored by ONNX Runtime" if keras_only is None else f"scored by Keras, as {keras_only}"
+    runs = "Keras" if engine == "keras" else "ONNX Runtime"
+    return f"scored by {runs}" if untranslated is None else f"scored by {runs} ({engine}), as {untranslated}"
+
+
+def _windows(settings: Settings, recording: Path | None) -> Iterator[Window]:
+    """The windows that the configuration makes of a recording."""
+    if recording is not None:
+        from pipeline.training.files import recorded_windows
+
+        yield from (window for _, window in recorded_windows(settings, recording, [settings.window.policy()], Counter()))
 
 
 def _split(text: str | None) -> tuple[str, ...] | None:

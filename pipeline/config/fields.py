@@ -63,6 +63,30 @@ def _extent(value: object) -> int | str:
     return str(value)
 
 
+def _int_or_auto(value: object) -> int | None:
+    if value == "auto":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise problem('must be "auto" or a whole number of at least 1')
+
+
+def _number_or_none(value: object) -> float | None:
+    if value == "none":
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return float(value)
+    raise problem('must be "none" or a positive number')
+
+
+def _shown_or_none(value: float | None) -> float | str:
+    return "none" if value is None else value
+
+
+def _shown_or_auto(value: int | None) -> int | str:
+    return "auto" if value is None else value
+
+
 def _name(value: str) -> str:
     if _NAME.fullmatch(value) is None or value in {".", ".."}:
         raise problem("must be 1 to 200 letters, digits, dots, hyphens or underscores")
@@ -76,7 +100,9 @@ def _beside_the_file(value: Path, info: ValidationInfo) -> Path:
 
 Int = Annotated[int, Strict()]
 Bool = Annotated[bool, Strict()]
+IntOrAuto = Annotated[int | None, BeforeValidator(_int_or_auto), PlainSerializer(_shown_or_auto)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
+PositiveOrNone = Annotated[float | None, BeforeValidator(_number_or_none), PlainSerializer(_shown_or_none)]
 Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
 OptionalDuration = Annotated[int | None, BeforeValidator(_duration_or_none), PlainSerializer(format_duration)]
 Extent = Annotated[int | str, BeforeValidator(_extent)]  # a number of steps, or the text of a duration

@@ -1,141 +1,116 @@
 """Window values to model inputs: fill, scaling and channels. Training and scoring both call this code, so they cannot drift apart.
 
-Works on many windows at once: their steps lie one below the other in one array (`Ragged`), so that a whole poll costs a
-few array operations. Knows neither padding (`pipeline.core.padding`) nor a model.
+Knows neither padding (`pipeline.core.padding`) nor a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from functools import cached_property
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import Window
+from pipeline.core.averages import moving_averages
+from pipeline.core.channels import CHANNEL_NAMES, Age, Averages, Change, Channel, Delta, DeltaPer, Observed, Unit, Value, parse_channel
+from pipeline.core.ragged import Fill, Ragged, filled, last_rows, ragged
+from pipeline.core.scaling import Condition, Scaling
 
-Fill = Literal["zero", "forward"] | float
-"""What an unobserved value becomes, after scaling: 0, the sensor's last observed value in the window (else 0), or a number."""
+__all__ = [
+    "CHANNEL_NAMES",
+    "Age",
+    "Averages",
+    "Change",
+    "Channel",
+    "Condition",
+    "Delta",
+    "DeltaPer",
+    "FeatureSpec",
+    "Fill",
+    "Observed",
+    "Ragged",
+    "Unit",
+    "Value",
+    "last_rows",
+    "make_inputs",
+    "parse_channel",
+    "ragged",
+]
 
 
-class DeltaPer(StrEnum):
-    """Whose seconds `Delta` counts."""
+class FeatureSpec(msgspec.Struct, frozen=True, dict=True):
+    """How the values of `len(mean)` sensors become model inputs; columns in the order of the channels.
 
-    STEP = "step"
-    SENSOR = "sensor"
-
-
-class Value(msgspec.Struct, frozen=True, tag="value", tag_field="name"):
-    """The scaled and filled values: one column per sensor."""
-
-
-class Observed(msgspec.Struct, frozen=True, tag="observed", tag_field="name"):
-    """1 where the sensor was observed, else 0: one column per sensor."""
-
-
-class Delta(msgspec.Struct, frozen=True, tag="delta", tag_field="name"):
-    """Seconds since the previous step: one column; per sensor: since the step before this one that observed it.
-
-    The first step has 0. A sensor not yet observed counts from the window's first step, as in Che et al., "Recurrent
-    Neural Networks for Multivariate Time Series with Missing Values", Scientific Reports 8, 2018, equation 2.
+    Sensors that tell the operating condition are no inputs themselves: with them models were worse on engines that were held
+    out (C-MAPSS FD002 and FD004, root mean square error 12.0 against 11.6).
     """
-
-    per: DeltaPer = DeltaPer.STEP
-
-
-Channel = Value | Observed | Delta
-CHANNEL_NAMES = ("value", "observed", "delta")
-
-
-class FeatureSpec(msgspec.Struct, frozen=True):
-    """How the values of `len(mean)` sensors become model inputs; columns in the order of the channels."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     channels: tuple[Channel, ...] = (Value(),)
     fill: Fill = "zero"
+    last: int | None = None  # only so many last steps go to the model, after the channels are made; None: all
+    settings: tuple[int, ...] = ()  # indices of the sensors that tell the operating condition
+    conditions: tuple[Condition, ...] = ()  # with a scaling each, in place of mean and scale; none: one scaling for all steps
 
     @property
     def width(self) -> int:
         """Number of input columns."""
-        return sum(1 if channel == Delta() else len(self.mean) for channel in self.channels)
+        return sum(channel.width(len(self.seen)) for channel in self.channels)
+
+    @cached_property
+    def seen(self) -> tuple[int, ...]:
+        """Indices of the sensors that the channels are made of."""
+        return tuple(index for index in range(len(self.mean)) if index not in self.settings)
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """How the values are scaled."""
+        return Scaling(self.mean, self.scale, self.settings, self.conditions)
 
 
-class Ragged(NamedTuple):
-    """Windows one below the other: window i has `lengths[i]` rows, at least one."""
-
-    values: NDArray[np.float32]  # rows x sensors, NaN = unobserved
-    times: NDArray[np.int64]  # rows, ms
-    lengths: NDArray[np.int64]  # windows
-
-
-def ragged(windows: Sequence[Window], columns: Sequence[int] | None = None) -> Ragged:
-    """Joins windows with the same sensors; `columns` picks and orders sensors by their index, all as they are by default."""
-    lengths = np.array([window.length for window in windows], np.int64)
-    times = np.frombuffer(b"".join(window.times for window in windows), "<i8")
-    values = np.frombuffer(b"".join(window.values for window in windows), "<f4")
-    values = values.reshape(len(times), len(windows[0].sensors) if windows else 0)
-    return Ragged(values if columns is None else values[:, list(columns)], times, lengths)
-
-
+@np.errstate(over="ignore")
 def make_inputs(steps: Ragged, spec: FeatureSpec) -> NDArray[np.float32]:
     """Model inputs, rows x `spec.width`. An input that overflows float32 is infinite, never an error."""
-    columns = []
-    for channel in spec.channels:
-        match channel:
-            case Value():
-                columns.append(_filled(_scaled(steps.values, spec), steps, spec.fill))
-            case Observed():
-                columns.append((~np.isnan(steps.values)).astype(np.float32))
-            case Delta(per=DeltaPer.STEP):
-                columns.append(_seconds_since(steps, np.ones((len(steps.times), 1), np.bool_)))
-            case Delta():
-                columns.append(_seconds_since(steps, ~np.isnan(steps.values)))
+    scaled = spec.scaling.scaled(steps)
+    if spec.settings:
+        seen = list(spec.seen)
+        scaled, steps = scaled[:, seen], replace(steps, values=steps.values[:, seen])
+    columns = [_columns(channel, scaled, steps, spec.fill) for channel in spec.channels]
     return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
 
 
-def make_codes(steps: Ragged, fill: Fill, vocabulary: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Codes of the only sensor, by row, for a model that embeds them; and which windows have one outside 0..vocabulary - 1.
-
-    Such a code is given as 0. An unobserved value follows the fill rule; "zero" makes it the code that is masked.
-    """
-    filled = _filled(steps.values, steps, fill)[:, 0]
-    wrong = ~((filled >= 0) & (filled < vocabulary) & (filled == np.floor(filled)))
-    codes = np.where(wrong, 0, filled).astype(np.int32)
-    wrong_windows = np.zeros(len(steps.lengths), np.bool_)
-    wrong_windows[np.repeat(np.arange(len(steps.lengths)), steps.lengths)[wrong]] = True
-    return codes, wrong_windows
-
-
-def _scaled(values: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.divide(values - np.array(spec.mean, np.float32), np.array(spec.scale, np.float32), dtype=np.float32)
-
-
-def _filled(values: NDArray[np.float32], steps: Ragged, fill: Fill) -> NDArray[np.float32]:
-    if fill == "forward":
-        values = np.take_along_axis(values, _last_observed(~np.isnan(values), steps), axis=0)
-    number = np.float32(0 if isinstance(fill, str) else fill)
-    return np.where(np.isnan(values), number, values)
+def _columns(channel: Channel, scaled: NDArray[np.float32], steps: Ragged, fill: Fill) -> NDArray[np.float32]:
+    match channel:
+        case Value():
+            return filled(scaled, steps, fill)
+        case Change():
+            return _change(scaled, steps, fill)
+        case Observed():
+            return steps.observed.astype(np.float32)
+        case Delta(per=DeltaPer.STEP, scale=scale):
+            return _seconds_since(steps.rows_before[:, None], steps, scale)
+        case Delta(scale=scale):
+            return np.ascontiguousarray(np.broadcast_to(_seconds_since(steps.observed_before, steps, scale), steps.values.shape))
+        case Age():
+            return _age(steps, channel)[:, None]
+        case Averages():
+            return moving_averages(scaled, steps, channel, fill)
 
 
-def _first_rows(steps: Ragged) -> NDArray[np.int64]:
-    """For each row the first row of its window, rows x 1."""
-    return np.repeat(np.cumsum(steps.lengths) - steps.lengths, steps.lengths)[:, None]
+def _change(scaled: NDArray[np.float32], steps: Ragged, fill: Fill) -> NDArray[np.float32]:
+    # Of two infinite values the difference would be none.
+    finite = np.clip(scaled, np.float32(-1e38), np.float32(1e38))
+    return filled(finite - np.take_along_axis(finite, steps.first_observed, axis=0), steps, fill)
 
 
-def _last_observed(observed: NDArray[np.bool_], steps: Ragged) -> NDArray[np.int64]:
-    """For each row and column the last row up to it in its window that is observed, else the window's first row."""
-    rows = np.arange(len(observed))[:, None]
-    # Rows only grow, so the first row of the next window also ends the reach of the window before it.
-    return np.maximum.accumulate(np.where(observed, rows, _first_rows(steps)), axis=0)
+def _seconds_since(before: NDArray[np.int64], steps: Ragged, scale: float) -> NDArray[np.float32]:
+    return ((steps.times[:, None] - steps.times[before]) / (1000 * scale)).astype(np.float32)
 
 
-def _seconds_since(steps: Ragged, observed: NDArray[np.bool_]) -> NDArray[np.float32]:
-    first = _first_rows(steps)
-    last = _last_observed(observed, steps)
-    before = np.maximum(np.concatenate([first[:1].repeat(last.shape[1], axis=1), last[:-1]]), first)
-    seconds: NDArray[np.float32] = ((steps.times[:, None] - steps.times[before]) / 1000).astype(np.float32)
-    return seconds
+def _age(steps: Ragged, age: Age) -> NDArray[np.float32]:
+    if age.unit is Unit.STEPS:
+        numbers = np.arange(len(steps.times)) - steps.first_rows + steps.by_row(steps.positions)
+        return (numbers / age.scale).astype(np.float32)
+    return ((steps.times - steps.by_row(steps.episode_starts)) / (1000 * age.scale)).astype(np.float32)

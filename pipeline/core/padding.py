@@ -37,16 +37,23 @@ def moved(padding_value: float) -> np.float32:
 
 def collides(rows: NDArray[np.float32], padding_value: float) -> NDArray[np.bool_]:
     """Which rows (rows x features) a mask would take for padding; a denormal counts as 0."""
-    value = np.float32(padding_value)
-    equal = np.abs(rows) < _SMALLEST_NORMAL if value == 0 else np.equal(rows, value)
-    colliding: NDArray[np.bool_] = np.all(equal, axis=1)
+    # Few steps look like padding in their first feature; only of these the others are looked at.
+    colliding = _equal(rows[:, 0], padding_value)
+    if np.count_nonzero(colliding):
+        colliding[colliding] = _equal(rows[colliding], padding_value).all(axis=1)
     return colliding
+
+
+def _equal(values: NDArray[np.float32], padding_value: float) -> NDArray[np.bool_]:
+    value = np.float32(padding_value)
+    equal: NDArray[np.bool_] = np.abs(values) < _SMALLEST_NORMAL if value == 0 else np.equal(values, value)
+    return equal
 
 
 def away_from_padding(rows: NDArray[np.float32], padding_value: float) -> tuple[NDArray[np.float32], int]:
     """The rows with the first feature of each colliding row moved, and how many collided."""
     colliding = collides(rows, padding_value)
-    count = int(colliding.sum())
+    count = int(np.count_nonzero(colliding))
     if count:
         rows = rows.copy()
         rows[colliding, 0] = moved(padding_value)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from pipeline.core.features import Fill
 from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ModelRefused
+from pipeline.records import Window
 from pipeline.scoring.bundle import Bundle, require_place, write_bundle
 from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor, is_plain_name
+from pipeline.scoring.drift import sample, with_distributions
 from pipeline.scoring.engine import ModelSignature
+from pipeline.scoring.golden import add_golden
 from pipeline.scoring.keras_file import require_keras_file
 from pipeline.scoring.probe import prove_padding_invariance
 
@@ -24,19 +29,27 @@ class Adoption:
 
     name: str | None = None  # default: the file's name
     version: str = "1"
-    sensors: tuple[str, ...] | None = None  # in the order of the model's features; default: all configured
+    sensors: tuple[str, ...] | None = (
+        None  # features in the order of the model's, codes in that of its code inputs; default: all configured
+    )
     fill: Fill = "zero"
+    last: int | None = None  # the model sees only so many last steps of a window; default: all
     task: str = "regression"
     outputs: tuple[ContractOutput, ...] | None = None  # default: named after the model's output layers
 
 
 def bundle_model(
-    model_file: Path, out: Path, sensors: Sequence[ContractSensor], policy: WindowPolicy, adoption: Adoption | None = None
+    model_file: Path,
+    out: Path,
+    sensors: Sequence[ContractSensor],
+    policy: WindowPolicy,
+    adoption: Adoption | None = None,
+    recorded: Iterable[Window] = (),
 ) -> Bundle:
     """Writes a bundle at `out` for windows of `policy` over the configured sensors.
 
-    Inputs are the values as they are: no scaling. Raises `ModelRefused` that says what to change for a model that cannot be
-    scored with, or whose scores padding would change.
+    Inputs are the values as they are: no scaling. Of the `recorded` windows golden ones are taken, and distributions. Raises
+    `ModelRefused` that says what to change for a model that cannot be scored with, or whose scores padding would change.
     """
     adoption = adoption or Adoption()
     chosen = _chosen(sensors, adoption.sensors)
@@ -48,10 +61,13 @@ def bundle_model(
 
     engine = KerasEngine(model_file)
     contract = _contract(model_file, engine.signature, chosen, policy, adoption)
-    prove_padding_invariance(engine, contract.max_length)
+    prove_padding_invariance(engine, contract.longest)
+    some = sample(recorded)
+    contract = with_distributions(contract, engine, some, some)
     with TemporaryDirectory(prefix="sensorline-bundle-") as folder:
+        golden = add_golden(contract, engine, some, Path(folder))
         contract, files = add_onnx(contract, engine, Path(folder))
-        return write_bundle(out, contract, {MODEL_FILE: model_file} | files)
+        return write_bundle(out, contract, {MODEL_FILE: model_file} | files | golden)
 
 
 def _chosen(sensors: Sequence[ContractSensor], names: tuple[str, ...] | None) -> tuple[ContractSensor, ...]:
@@ -63,16 +79,19 @@ def _chosen(sensors: Sequence[ContractSensor], names: tuple[str, ...] | None) ->
 
 
 def _contract(
-    model_file: Path, model: ModelSignature, sensors: tuple[ContractSensor, ...], policy: WindowPolicy, adoption: Adoption
+    model_file: Path, model: ModelSignature, chosen: tuple[ContractSensor, ...], policy: WindowPolicy, adoption: Adoption
 ) -> Contract:
-    _check_width(model, sensors)
-    if model.fixed_length is not None and model.fixed_length < policy.max_length:
-        remedy = f"set [window] max_length = {model.fixed_length}, or give the model an input of (None, {model.features})"
-        raise ModelRefused(f"the model takes exactly {model.fixed_length} steps, but windows have up to {policy.max_length}; {remedy}")
+    sensors = _fed(model, chosen)
     outputs = adoption.outputs or tuple(ContractOutput(name) for name in model.outputs)
     if len(outputs) != len(model.outputs):
         given = ", ".join(output.name for output in outputs)
         raise ModelRefused(f"the model gives {len(model.outputs)} numbers per window, but {len(outputs)} outputs are named ({given})")
+    longest = min(adoption.last or policy.max_length, policy.max_length)
+    if model.fixed_length is not None and model.fixed_length < longest:
+        # An input is (None, features), or (None,) of codes.
+        shape = next((f"(None, {given.features})" for given in model.inputs if given.vocabulary is None), "(None,)")
+        remedy = f"set [window] max_length = {model.fixed_length}, use --last {model.fixed_length}, or give the model an input of {shape}"
+        raise ModelRefused(f"the model takes exactly {model.fixed_length} steps, but windows have up to {longest}; {remedy}")
     name = adoption.name or model_file.stem
     if not is_plain_name(name):
         raise ModelRefused(f"{name!r} is no name for a model; use letters, digits and dashes")
@@ -82,23 +101,49 @@ def _contract(
             version=adoption.version,
             sensors=sensors,
             fill=adoption.fill,
-            dtype="int32" if model.integer else "float32",
-            vocabulary=model.vocabulary,
-            padding_value=model.padding_value,
+            padding_value=next((given.padding_value for given in model.inputs if given.vocabulary is None), 0.0),
             max_length=policy.max_length,
+            last=adoption.last,
             fixed_length=model.fixed_length,
             window=policy.spec(tuple(sensor.name for sensor in sensors)),
             task=adoption.task,
             outputs=outputs,
+            step_outputs=tuple(ContractOutput(name) for name in model.step_outputs),
             libraries={library: version(library) for library in ("keras", "tensorflow", "numpy", "sensorline")},
         )
     except ValueError as error:
         raise ModelRefused(f"{model_file} cannot be used: {error}") from None
 
 
-def _check_width(model: ModelSignature, sensors: tuple[ContractSensor, ...]) -> None:
-    if model.features == len(sensors):
-        return
-    names = ", ".join(sensor.name for sensor in sensors)
-    takes = "codes of 1 sensor" if model.integer else f"{model.features} features per step"
-    raise ModelRefused(f"the model takes {takes}, but there are {len(sensors)} sensors ({names}); name those it takes, in its order")
+def _fed(model: ModelSignature, chosen: tuple[ContractSensor, ...]) -> tuple[ContractSensor, ...]:
+    """The sensors, each as the feature or the code input that it is for this model. Raises `ModelRefused` where they do not fit.
+
+    A sensor with texts in [sensors.codes] is a code for a model that embeds codes, as is each for one that takes nothing else;
+    for a model that takes features only, its codes are numbers like others.
+    """
+    embedded = [given for given in model.inputs if given.vocabulary is not None]
+    features = sum(given.features for given in model.inputs if given.vocabulary is None)
+    coded = [sensor for sensor in chosen if embedded and (sensor.codes or not features)]
+    if len(chosen) - len(coded) != features or len(coded) != len(embedded):
+        takes = " and ".join(
+            what for what, some in ((f"{features} features per step", features), (f"codes of {len(embedded)} sensors", embedded)) if some
+        )
+        have = f"{len(chosen)} sensors ({', '.join(sensor.name for sensor in chosen)})"
+        if embedded and features:
+            have += f", of which {', '.join(sensor.name for sensor in coded) or 'none'} has texts in [sensors.codes]"
+        remedy = "name those it takes, in its order, with --sensors"
+        raise ModelRefused(f"the model takes {takes}, but there are {have}; {remedy}")
+    vocabularies = iter(given.vocabulary or 0 for given in embedded)
+    return tuple(_embedded(sensor, next(vocabularies)) if sensor in coded else sensor for sensor in chosen)
+
+
+def _embedded(sensor: ContractSensor, vocabulary: int) -> ContractSensor:
+    """A sensor as a code input; where its texts leave a code, that is for unobserved values."""
+    codes = len(sensor.codes)
+    if codes >= vocabulary:
+        raise ModelRefused(
+            f"the model embeds codes from 1 to {vocabulary - 1} of {sensor.name}, which has {codes} texts in [sensors.codes]; "
+            f"give its Embedding input_dim = {codes + 2}: one code for each text, one for padding, one for values that are not there"
+        )
+    spare = codes + 1 if codes and vocabulary > codes + 1 else None
+    return msgspec.structs.replace(sensor, vocabulary=vocabulary, unobserved=spare)

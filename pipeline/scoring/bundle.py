@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from pipeline.errors import ConfigurationError, ModelRefused
-from pipeline.scoring.contract import MODEL_FILE, ONNX_FILE, Contract, decode_contract, encode_contract
+from pipeline.scoring.contract import GOLDEN_FILE, MODEL_FILE, ONNX_FILE, ONNX_GROWING_FILE, Contract, decode_contract, encode_contract
 
 CONTRACT_FILE = "contract.json"
 
@@ -37,7 +38,20 @@ class Bundle:
     @property
     def onnx_file(self) -> Path | None:
         """The same model translated; None where it could not be."""
-        return self.folder / ONNX_FILE if ONNX_FILE in self.contract.files else None
+        return self._optional(ONNX_FILE)
+
+    @property
+    def onnx_growing_file(self) -> Path | None:
+        """The translation that goes on with a window where it stood; None where there is none."""
+        return self._optional(ONNX_GROWING_FILE)
+
+    @property
+    def golden_file(self) -> Path | None:
+        """Recorded windows and their scores; None where the bundle was made without a recording."""
+        return self._optional(GOLDEN_FILE)
+
+    def _optional(self, name: str) -> Path | None:
+        return self.folder / name if name in self.contract.files else None
 
 
 def write_bundle(folder: Path, contract: Contract, files: Mapping[str, Path]) -> Bundle:
@@ -84,6 +98,35 @@ def read_bundle(folder: Path) -> Bundle:
     for name, expected in contract.files.items():
         _verify(folder / name, expected)
     return Bundle(folder, contract, hashlib.sha256(data).hexdigest())
+
+
+def contract_sha256(folder: Path) -> str:
+    """What `Bundle.sha256` would be, without a look at the other files. Raises `ModelRefused` where there is no contract."""
+    return hashlib.sha256(_read(folder / CONTRACT_FILE)).hexdigest()
+
+
+@contextmanager
+def private_copy(folder: Path) -> Iterator[Bundle]:
+    """A verified copy of the bundle that nobody else changes, until the end of the block.
+
+    Whoever opens the files by their names might else get those of two bundles where the folder is replaced meanwhile. Raises
+    `ModelRefused` as `read_bundle` does, also where the folder changed while it was copied.
+    """
+    named = read_bundle(folder)
+    try:
+        place = tempfile.TemporaryDirectory(prefix="sensorline-")
+    except OSError as error:
+        raise ModelRefused(f"cannot copy {folder}: {error.strerror}; set TMPDIR to a folder that can be written") from None
+    with place as parent:
+        private = Path(parent, folder.absolute().name)
+        private.mkdir()
+        try:
+            for name in (CONTRACT_FILE, *named.contract.files):
+                shutil.copyfile(folder / name, private / name)
+            copied = read_bundle(private)
+        except (OSError, ModelRefused) as error:
+            raise ModelRefused(f"{folder} changed while it was read, or cannot be copied: {error}") from None
+        yield copied
 
 
 def sha256_of(file: Path) -> str:

@@ -1,42 +1,45 @@
 """What a model was made for: sensors, inputs, padding, windows, outputs. `contract.json` of a bundle is this, written out.
 
-Also the comparison with a configuration. Knows no model library and reads no file (`pipeline.scoring.bundle`).
+Knows no model library and reads no file (`pipeline.scoring.bundle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from pipeline.core.features import CHANNEL_NAMES, Channel, FeatureSpec, Fill, Value
+from pipeline.core.codes import CodedSensor
+from pipeline.core.drift import Distribution
+from pipeline.core.features import CHANNEL_NAMES, Channel, Condition, FeatureSpec, Fill, Value
 from pipeline.core.padding import is_usable_padding
-from pipeline.core.policy import WindowPolicy
-from pipeline.errors import ModelRefused
+from pipeline.scoring.engine import EXPORTED
 
 CONTRACT_VERSION = 1
 MODEL_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
-
-_WINDOW_KEYS = (
-    *("kind", "gap_ms", "size_ms", "size", "step_ms", "step", "partial_start"),
-    *("max_length", "max_duration_ms", "overflow", "keep", "carry"),
-)
+ONNX_GROWING_FILE = "model.growing.onnx"  # goes on with a window where it stood
+GOLDEN_FILE = "golden.msgpack"  # recorded windows and their scores
 
 
 class ContractSensor(msgspec.Struct, frozen=True):
-    """A sensor in the order of the features; the model sees (value - mean) / scale. `codes`: texts of the codes 1..n."""
+    """A sensor of the model. `codes`: the texts of the codes 1..n.
+
+    Without a vocabulary it is a feature of the float input, which sees (value - mean) / scale. With one it is an input of its
+    own, whose codes from 1 to vocabulary - 1 the model embeds, 0 being padding.
+    """
 
     name: str
     unit: str | None = None
     codes: tuple[str, ...] = ()
     mean: float = 0.0
     scale: float = 1.0
+    vocabulary: int | None = None
+    unobserved: int | None = None  # the code that an unobserved value becomes; None: such a window is refused
 
 
 class ContractOutput(msgspec.Struct, frozen=True):
-    """One number per window."""
+    """One number per window, or per step."""
 
     name: str
     unit: str | None = None
@@ -49,18 +52,21 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     files: dict[str, str] = {}  # sha256 by file name
-    keras_only: str | None = None  # why there is no model.onnx, if so
+    untranslated: str | None = None  # why model.onnx is Keras's own export, or missing, if so
     sensors: tuple[ContractSensor, ...]
+    settings: tuple[str, ...] = ()  # sensors of the float input that tell the operating condition of a step
+    conditions: tuple[Condition, ...] = ()  # each with a mean and scale of its own for every sensor of the float input
     channels: tuple[Channel, ...] = (Value(),)
     fill: Fill = "zero"
-    dtype: Literal["float32", "int32"] = "float32"  # int32: codes of the one sensor, embedded by the model
-    vocabulary: int | None = None  # int32: codes are 0..vocabulary - 1
-    padding_value: float = 0.0
+    padding_value: float = 0.0  # of the float input; that of codes is 0
     max_length: int  # steps of the longest window
-    fixed_length: int | None = None  # the only length the model takes; None: any
+    last: int | None = None  # the model sees only so many last steps of a window, after the channels are made; None: all
+    fixed_length: int | None = None  # the only number of steps the model takes; None: any
     window: dict[str, Any]  # `WindowPolicy.spec` of the windows it was trained with
     task: str
     outputs: tuple[ContractOutput, ...]  # in the order of the model's output columns
+    step_outputs: tuple[ContractOutput, ...] = ()  # such as attention weights, in the order of the model's columns
+    distributions: tuple[Distribution, ...] = ()  # of `things`, in what the model was trained on; (): not known
     metrics: dict[str, Any] = {}
     libraries: dict[str, str] = {}
 
@@ -70,34 +76,91 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(problem)
 
     def _checks(self) -> tuple[tuple[bool, str], ...]:
-        outputs = [output.name for output in self.outputs]
-        integer = self.dtype == "int32"
+        outputs, step_outputs = ([output.name for output in outputs] for outputs in (self.outputs, self.step_outputs))
         return (
             (self.contract_version == CONTRACT_VERSION, f"contract_version is {self.contract_version}, not {CONTRACT_VERSION}"),
             (len(set(self.sensor_names)) == len(self.sensors) > 0, "sensors must be named, each once"),
             (all(sensor.scale > 0 for sensor in self.sensors), "the scale of a sensor must be positive"),
+            (self._conditions_fit(), "conditions need settings among the sensors that are not coded, and numbers for each of them"),
             (bool(self.channels), "channels must not be empty"),
+            (all(self._codes_fit(sensor) for sensor in self.sensors), "the codes of a sensor must be from 1 to its vocabulary - 1"),
             (len(set(outputs)) == len(outputs) > 0, "outputs must be named, each once"),
+            (len(set(step_outputs)) == len(step_outputs), "step_outputs must be named, each once"),
             (is_usable_padding(self.padding_value), f"padding_value {self.padding_value} must be 0 or from 1e-30 to 1e30 in size"),
             (self.max_length >= 1, "max_length must be at least 1"),
-            ((self.fixed_length or self.max_length) >= self.max_length, "fixed_length must be at least max_length"),
+            (self.last is None or self.last >= 1, "last must be at least 1"),
+            (
+                (self.fixed_length or self.longest) >= self.longest,
+                "fixed_length must be at least what the model sees of the longest window",
+            ),
+            (
+                not self.distributions or tuple(one.name for one in self.distributions) == self.things,
+                f"distributions must be of {', '.join(self.things)}",
+            ),
+            (
+                all(len(one.shares) == len(one.edges) + 1 for one in self.distributions),
+                "a distribution must have one share more than edges",
+            ),
             (all(is_plain_name(name) for name in self.files), "files must be names in the bundle's folder"),
-            (not integer or self._embeds_codes(), "dtype int32 needs one sensor, channels value, padding_value 0 and a vocabulary"),
         )
 
-    def _embeds_codes(self) -> bool:
-        one = len(self.sensors) == 1 and self.channels == (Value(),)
-        return one and self.padding_value == 0 and (self.vocabulary or 0) >= 2
+    def _conditions_fit(self) -> bool:
+        floats = [sensor.name for sensor in self.float_sensors]
+        return bool(self.settings) == bool(self.conditions) and all(
+            set(self.settings) <= set(floats)
+            and len(condition.centre) == len(self.settings)
+            and len(condition.mean) == len(condition.scale) == len(floats)
+            and all(scale > 0 for scale in condition.scale)
+            for condition in self.conditions
+        )
+
+    @staticmethod
+    def _codes_fit(sensor: ContractSensor) -> bool:
+        if sensor.vocabulary is None:
+            return sensor.unobserved is None
+        return len(sensor.codes) < sensor.vocabulary and (sensor.unobserved is None or 1 <= sensor.unobserved < sensor.vocabulary)
 
     @property
     def sensor_names(self) -> tuple[str, ...]:
-        """Names in the order of the features."""
+        """Names of all sensors."""
         return tuple(sensor.name for sensor in self.sensors)
 
+    @property
+    def things(self) -> tuple[str, ...]:
+        """What the distributions are of: sensors, outputs, and the windows' length."""
+        sensors, outputs = (f"sensor.{name}" for name in self.sensor_names), (f"output.{output.name}" for output in self.outputs)
+        return (*sensors, *outputs, "window.length")
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs the bundle's model, unless told otherwise."""
+        if ONNX_FILE not in self.files:
+            return "keras"
+        return "onnx" if self.untranslated is None else EXPORTED
+
+    @property
+    def float_sensors(self) -> tuple[ContractSensor, ...]:
+        """Those that the float input is made of, in the order of its features."""
+        return tuple(sensor for sensor in self.sensors if sensor.vocabulary is None)
+
+    @property
+    def coded_sensors(self) -> tuple[CodedSensor, ...]:
+        """Those that the model embeds, in the order of its code inputs."""
+        return tuple(
+            CodedSensor(sensor.name, sensor.vocabulary, sensor.unobserved) for sensor in self.sensors if sensor.vocabulary is not None
+        )
+
+    @property
+    def longest(self) -> int:
+        """The most steps that the model sees of a window."""
+        return min(self.last or self.max_length, self.max_length)
+
     def features(self) -> FeatureSpec:
-        """How window values become this model's inputs."""
-        mean = tuple(sensor.mean for sensor in self.sensors)
-        return FeatureSpec(mean, tuple(sensor.scale for sensor in self.sensors), self.channels, self.fill)
+        """How values of the float sensors become the model's float input."""
+        sensors = self.float_sensors
+        settings = tuple([sensor.name for sensor in sensors].index(name) for name in self.settings)
+        mean, scale = tuple(sensor.mean for sensor in sensors), tuple(sensor.scale for sensor in sensors)
+        return FeatureSpec(mean, scale, self.channels, self.fill, self.last, settings, self.conditions)
 
 
 class _Head(msgspec.Struct):
@@ -129,49 +192,3 @@ def decode_contract(data: bytes) -> Contract:
         raise ValueError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not JSON: {error}") from None
-
-
-def check_compatible(
-    contract: Contract,
-    sensors: Sequence[str],
-    policy: WindowPolicy,
-    *,
-    codes: Mapping[str, Sequence[str]] | None = None,
-    override: bool = False,
-) -> None:
-    """Raises `ModelRefused` that names each difference between what the model was made for and the configuration.
-
-    With `override` only a sensor that the configuration lacks is refused. `codes` are the configured ones, by sensor;
-    None leaves them unchecked.
-    """
-    missing = [name for name in contract.sensor_names if name not in sensors]
-    if missing:
-        raise ModelRefused(f"the model {contract.name!r} needs the sensors {', '.join(missing)}, which the configuration does not have")
-    differences = _differences(contract, sensors, policy, codes)
-    if differences and not override:
-        remedy = "change [window], train again, or score with --any-windows"
-        named = "; ".join(differences)
-        raise ModelRefused(f"the model {contract.name!r} was made for something else than the configuration: {named}; {remedy}")
-
-
-def _differences(contract: Contract, sensors: Sequence[str], policy: WindowPolicy, codes: Mapping[str, Sequence[str]] | None) -> list[str]:
-    found = []
-    if tuple(sensors) != contract.sensor_names:
-        found.append(f"sensors are {', '.join(contract.sensor_names)} for the model and {', '.join(sensors)} here")
-    for sensor in contract.sensors if codes is not None else ():
-        here = tuple((codes or {}).get(sensor.name, ()))
-        if here != sensor.codes:
-            found.append(f"codes of {sensor.name} are {list(sensor.codes)} for the model and {list(here)} here")
-    spec = policy.spec(tuple(sensors))
-    for key in _WINDOW_KEYS:
-        theirs, ours = contract.window.get(key), spec.get(key)
-        # 0, false and null are the neutral values of keys that the other side does not have.
-        if (theirs or None) != (ours or None):
-            found.append(f"{key.removesuffix('_ms')} is {_shown(key, theirs)} for the model and {_shown(key, ours)} here")
-    return found
-
-
-def _shown(key: str, value: object) -> str:
-    if not value:
-        return "none"
-    return f"{value} ms" if key.endswith("_ms") else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _MERGING = {"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"}
@@ -22,21 +22,28 @@ def unusable_softmax(model: Any) -> str | None:
     for node in nodes(model):
         layer = node.operation
         masked = any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.input_tensors)
-        if type(layer).__name__ == "Softmax" and masked and ".ops." not in type(layer).__module__:
+        if type(layer).__name__ == "Softmax" and masked and ".ops." not in type(layer).__module__ and not _is_given_mask(node):
             return f"{_named(layer)} cannot take the mask of a sequence; weigh the steps with Attention and GlobalAveragePooling1D"
     return None
 
 
-def lost_mask(model: Any, batch: Any) -> str | None:
-    """Which call loses the mask on a batch (a tensor), and the remedy, as half a sentence; None: none does.
+def _is_given_mask(node: Any) -> bool:
+    """Whether the call names a mask for each number, as Keras's own, one for each step, is of a lower rank."""
+    mask = node.arguments.kwargs.get("mask")
+    return mask is not None and len(mask.shape) == len(node.input_tensors[0].shape)
+
+
+def lost_mask(model: Any, batches: Sequence[Any]) -> str | None:
+    """Which call loses the mask on a batch (a tensor for each input), and the remedy, as half a sentence; None: none does.
 
     The batch is run, as Keras's own record of masks is not what happens: MultiHeadAttention takes the mask off its input.
     """
     functional = getattr(model, "_functional", model)
-    return _lost(functional, {id(functional.inputs[0]): batch})
+    return _lost(functional, {id(given): batch for given, batch in zip(functional.inputs, batches, strict=True)})
 
 
 def _lost(functional: Any, tensors: dict[int, Any]) -> str | None:
+    needed = _needed(functional)
     for node in nodes(functional):
         arguments, named = node.arguments.fill_in(tensors)
         given = _flat(arguments)
@@ -48,10 +55,24 @@ def _lost(functional: Any, tensors: dict[int, Any]) -> str | None:
             if inside:
                 return inside
         outputs = _flat(node.operation(*arguments, **named))
-        if any(masks) and not any(map(_has_mask, outputs)) and not _takes_mask(node.operation):
+        if id(node) in needed and any(masks) and not any(map(_has_mask, outputs)) and not _takes_mask(node.operation):
             return _remedy(node.operation, all(masks))
         tensors.update((id(symbolic), output) for symbolic, output in zip(node.outputs, outputs, strict=True))
     return None
+
+
+def _needed(functional: Any) -> set[int]:
+    """Identities of the calls that the outputs are made of; those that Keras merges masks with are calls too."""
+    needed: set[int] = set()
+    tensors = list(functional.outputs)
+    while tensors:
+        operation, node_index, _ = tensors.pop()._keras_history
+        node = operation._inbound_nodes[node_index]
+        if id(node) not in needed:
+            needed.add(id(node))
+            masks = {id(given) for name, argument in node.arguments.kwargs.items() if "mask" in name for given in _flat(argument)}
+            tensors += [given for given in node.input_tensors if id(given) not in masks]
+    return needed
 
 
 def _remedy(operation: Any, all_masked: bool) -> str:

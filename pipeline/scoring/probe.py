@@ -8,14 +8,14 @@ engine is told the lengths, with rubbish in the padding. What "the same" means i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.padding import away_from_padding, pad
 from pipeline.errors import ModelRefused
-from pipeline.scoring.engine import Engine, Inputs, ModelSignature
+from pipeline.scoring.engine import Engine, Floats, Inputs, ModelInput, ModelSignature
 
 TOLERANCE = 1e-5
 
@@ -25,40 +25,47 @@ _SPREADS = (1.0, 10.0)
 _RUBBISH = 1e6
 
 
-@dataclass(frozen=True)
-class Made:
-    """A made-up window: `rows` is steps x features, or steps of codes."""
+class Made(NamedTuple):
+    """A window as the model gets it: an array for each of its inputs, steps x features, or steps of codes."""
 
-    rows: Inputs
+    inputs: tuple[Inputs, ...]
 
     @property
     def length(self) -> int:
         """Number of steps."""
-        return len(self.rows)
+        return len(self.inputs[0])
 
 
-def same_scores(found: NDArray[np.float32], alone: NDArray[np.float32]) -> bool:
-    """Whether scores agree within the tolerance; no score at all (NaN) agrees with itself."""
+def same_scores(found: Floats, alone: Floats, allowed: Floats | float = 0.0) -> bool:
+    """Whether scores agree within the tolerance, or within `allowed`; no score at all (NaN) agrees with itself."""
     with np.errstate(invalid="ignore"):
-        near = np.abs(found - alone) <= TOLERANCE * np.maximum(1, np.abs(alone))
+        near = np.abs(found - alone) <= np.maximum(TOLERANCE * np.maximum(1, np.abs(alone)), allowed)
     # An infinite score is near everything by that formula; it only agrees with itself.
     return bool(((near & np.isfinite(alone)) | (found == alone) | (np.isnan(found) & np.isnan(alone))).all())
 
 
+def difference(found: Floats, alone: Floats) -> float:
+    """The largest |a - b| / max(1, |b|)."""
+    return float(np.max(np.abs(found - alone) / np.maximum(1, np.abs(alone))))
+
+
 def prove_padding_invariance(engine: Engine, max_length: int) -> None:
-    """Raises `ModelRefused` that says what changes the scores and what to do about it. Warms the engine on the way."""
-    longest = engine.signature.fixed_length or min(max_length, LONGEST)
-    windows = made_up_windows(engine.signature, min(longest, max_length))
-    alone = [_alone(engine, window) for window in windows]
+    """Proves it for windows of up to `max_length` steps. Warms the engine on the way.
+
+    Raises `ModelRefused` that says what changes the scores and what to do about it.
+    """
+    longest = min(max_length, LONGEST)
+    padded_to = engine.signature.fixed_length or longest
+    windows = made_up_windows(engine.signature, longest)
+    alone = [score_alone(engine, window) for window in windows]
     if not any(np.isfinite(scores).all() for scores in alone):
         raise ModelRefused("the model gives no finite score for any made-up window; train it again")
     for window, expected in zip(windows, alone, strict=True):
-        for padded_to in _paddings(engine, window.length, longest):
-            found = score_together(engine, [window], padded_to)
-            _require_same(engine, found, expected, f"is padded from {window.length} to {padded_to} steps")
-    together = score_together(engine, windows, longest)
-    for window, found, expected in zip(windows, together, alone, strict=True):
-        _require_same(engine, found[None], expected, f"of {window.length} steps is scored together with others")
+        for length in _paddings(engine, window.length, padded_to):
+            [found] = score_together(engine, [window], length)
+            _require_same(engine, found, expected, f"is padded from {window.length} to {length} steps")
+    for window, found, expected in zip(windows, score_together(engine, windows, padded_to), alone, strict=True):
+        _require_same(engine, found, expected, f"of {window.length} steps is scored together with others")
 
 
 def made_up_windows(signature: ModelSignature, longest: int, more: int = 0) -> list[Made]:
@@ -69,33 +76,51 @@ def made_up_windows(signature: ModelSignature, longest: int, more: int = 0) -> l
     random = np.random.default_rng(0)
     lengths = sorted({1, 2, (longest + 1) // 2, max(1, longest - 1), longest} & set(range(longest + 1)))
     lengths += random.integers(1, longest + 1, more).tolist()
-    return [Made(_rows(signature, random, length, spread)) for spread in _SPREADS for length in lengths]
+    return [Made(tuple(_rows(given, random, length, spread) for given in signature.inputs)) for spread in _SPREADS for length in lengths]
 
 
-def score_together(engine: Engine, windows: Sequence[Made], padded_to: int) -> NDArray[np.float32]:
-    """Windows x outputs, of one batch; what is beyond a window's end is rubbish where the engine takes any."""
-    signature = engine.signature
-    rows = np.concatenate([window.rows for window in windows])
+def score_together(engine: Engine, windows: Sequence[Made], padded_to: int) -> list[Floats]:
+    """All that the model says of each window, scored in one batch: its outputs, then the numbers of its real steps.
+
+    What is beyond a window's end is rubbish where the engine takes any.
+    """
+    padded, lengths = padded_batch(engine.signature, windows, padded_to, rubbish=not engine.masks_by_value)
+    outputs, step_outputs = engine.score(padded, lengths, with_steps=True)
+    if step_outputs is None:
+        return list(outputs)
+    return [np.concatenate([row, steps[:length].ravel()]) for row, steps, length in zip(outputs, step_outputs, lengths, strict=True)]
+
+
+def padded_batch(
+    signature: ModelSignature, windows: Sequence[Made], padded_to: int, rubbish: bool
+) -> tuple[list[Inputs], NDArray[np.int64]]:
+    """The inputs of one batch, padded with the padding value or with rubbish, and the windows' lengths."""
     lengths = np.array([window.length for window in windows], np.int64)
-    return engine.score(pad(rows, lengths, padded_to, signature.padding_value if engine.masks_by_value else _rubbish(signature)), lengths)
+    inputs = [
+        pad(np.concatenate(rows), lengths, padded_to, _rubbish(given) if rubbish else given.padding_value)
+        for given, rows in zip(signature.inputs, zip(*(window.inputs for window in windows), strict=True), strict=True)
+    ]
+    return inputs, lengths
 
 
-def _alone(engine: Engine, window: Made) -> NDArray[np.float32]:
+def score_alone(engine: Engine, window: Made) -> Floats:
+    """All that the model says of a window, unpadded where it can be. Raises `ModelRefused` with the likely cause."""
     try:
-        return score_together(engine, [window], engine.signature.fixed_length or window.length)
+        [found] = score_together(engine, [window], engine.signature.fixed_length or window.length)
     except ModelRefused as failure:
         raise ModelRefused(f"a window of {window.length} steps: {failure}; {engine.explain_padding()}") from failure
+    return found
 
 
-def _rubbish(signature: ModelSignature) -> float:
-    return (signature.vocabulary or 1) - 1 if signature.integer else _RUBBISH
+def _rubbish(given: ModelInput) -> float:
+    return _RUBBISH if given.vocabulary is None else given.vocabulary - 1
 
 
-def _rows(signature: ModelSignature, random: np.random.Generator, length: int, spread: float) -> Inputs:
-    if signature.integer:
-        return random.integers(1, signature.vocabulary or 2, length, np.int32)
-    rows = random.normal(0, spread, (length, signature.features)).astype(np.float32)
-    return away_from_padding(rows, signature.padding_value)[0]
+def _rows(given: ModelInput, random: np.random.Generator, length: int, spread: float) -> Inputs:
+    if given.vocabulary is not None:
+        return random.integers(1, max(given.vocabulary, 2), length, np.int32)
+    rows = random.normal(0, spread, (length, given.features)).astype(np.float32)
+    return away_from_padding(rows, given.padding_value)[0]
 
 
 def _paddings(engine: Engine, length: int, longest: int) -> list[int]:
@@ -104,7 +129,8 @@ def _paddings(engine: Engine, length: int, longest: int) -> list[int]:
     return sorted({length + 1, 2 * length, longest, longest + 1} - set(range(length + 1)))
 
 
-def _require_same(engine: Engine, found: NDArray[np.float32], alone: NDArray[np.float32], case: str) -> None:
+def _require_same(engine: Engine, found: Floats, alone: Floats, case: str) -> None:
     if not same_scores(found, alone):
-        change = f"the model's score changes from {alone.ravel()[0]:.6g} to {found.ravel()[0]:.6g}"
+        place = int(np.argmax(~(np.abs(found - alone) <= TOLERANCE * np.maximum(1, np.abs(alone)))))
+        change = f"the model's score changes from {alone[place]:.6g} to {found[place]:.6g}"
         raise ModelRefused(f"{change} when a window {case}: {engine.explain_padding()}")

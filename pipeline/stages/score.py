@@ -1,52 +1,87 @@
 """The score stage: records of the windows topic in; predictions and rejected records out. It keeps no state.
 
-A whole poll, over all partitions, is scored at once, so that batches are as large and as even in length as can be.
+A whole poll, over all partitions, is scored at once, so that batches are as large and as even in length as can be. A poll is
+scored by one model: another one takes over between two of them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from pipeline.brokers.protocol import Message, Position, Record
+from pipeline.core.buckets import BATCH_WINDOWS, DELAY_MS
 from pipeline.core.keyed_state import Write
 from pipeline.core.policy import WindowPolicy
-from pipeline.records import Prediction, PredictionTimes, Rejection, RejectReason, Window, WindowSummary
+from pipeline.logs import fields
+from pipeline.records import ModelIdentity, Prediction, PredictionTimes, Rejection, RejectReason, Window, WindowSummary
+from pipeline.scoring.drift import DriftWatch
 from pipeline.scoring.scorer import Scorer
 from pipeline.stages.protocol import Checkpoint, Handover
+from pipeline.wire.headers import closing_time
 from pipeline.wire.predictions import encode_prediction
 from pipeline.wire.rejected import rejected_message
 from pipeline.wire.windows import decode_window
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ScoreTopics:
-    """Where windows come from, and where predictions and windows that cannot be scored go."""
+    """Where windows come from, and where predictions and windows that cannot be scored go.
+
+    Without `rejected` the latter are counted only: of a second model, which the first one's users need not hear about.
+    """
 
     windows: str
     predictions: str
-    rejected: str
+    rejected: str | None
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What else is wanted."""
+
+    name: str = "score"  # of the stage
+    step_outputs: bool = False  # predictions also have what the model says of each step
+    drift_alert: float | None = None  # the index above which what is scored has drifted from what the model was trained on
 
 
 class ScoreStage:
     """Implements `pipeline.stages.protocol.Stage`. Scores windows made by `policy` over `sensors`; all others are rejected."""
 
-    name = "score"
     keeps_state = False
     tick_interval_ms: int | None = None
 
-    def __init__(self, topics: ScoreTopics, scorer: Scorer, policy: WindowPolicy, sensors: tuple[str, ...]) -> None:
+    def __init__(
+        self, topics: ScoreTopics, scorer: Scorer, policy: WindowPolicy, sensors: tuple[str, ...], options: ScoreOptions | None = None
+    ) -> None:
+        self._options = options or ScoreOptions()
+        self.name = self._options.name
         self.source = topics.windows
+        # What whoever watches the model's bundle has counted; replaced, never changed.
+        self.watched: Mapping[str, int] = {}
         self._topics = topics
-        self._scorer = scorer
+        self._successor = scorer
+        self._begin(scorer)
         self._sensors = sensors
         self._spec_id = policy.spec_id(sensors)
         self._next: dict[int, int] = {}
         self._counts: Counter[str] = Counter()
+
+    def replace(self, scorer: Scorer) -> None:
+        """Goes on with another scorer from the next step on. May be called from any thread."""
+        self._successor = scorer
+
+    def _begin(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._drift = DriftWatch(scorer.contract, self._options.drift_alert)
 
     def assign(self, handover: Handover) -> None:
         self._next[handover.partition] = handover.offset
@@ -55,6 +90,9 @@ class ScoreStage:
         self._next.pop(partition, None)
 
     def step(self, records: Sequence[Record], now_ms: int) -> list[Message]:
+        successor = self._successor
+        if successor is not self._scorer:
+            self._begin(successor)
         # By record: its message, or nothing; a window's place is filled in once all are scored.
         out: list[Message | None] = [None] * len(records)
         scorable: list[tuple[int, Window]] = []
@@ -85,7 +123,12 @@ class ScoreStage:
         return []
 
     def counts(self) -> Mapping[str, int]:
-        return self._counts
+        return {**self._counts, **self._drift.counts, **self.watched}
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The model that scores the next step."""
+        return self._successor.identity
 
     def _examine(self, record: Record) -> Window | Rejection | None:
         """The window to score, or why it is rejected; None for a record that is passed over."""
@@ -106,25 +149,40 @@ class ScoreStage:
         refusal = self._scorer.refusal(window)
         return window if refusal is None else Rejection(RejectReason.MODEL, refusal)
 
-    def _reject(self, record: Record, rejection: Rejection) -> Message:
+    def _reject(self, record: Record, rejection: Rejection) -> Message | None:
         self._counts[f"rejected_{rejection.reason}"] += 1
+        if self._topics.rejected is None:
+            log.debug("%s: window not scored, %s", self.name, rejection.error)
+            return None
         return rejected_message(self._topics.rejected, record, rejection)
 
     def _score(self, scorable: list[tuple[int, Window]], records: Sequence[Record], out: list[Message | None], now_ms: int) -> None:
-        scores = self._scorer.score([window for _, window in scorable])
+        windows = [window for _, window in scorable]
+        scores = self._scorer.score(windows, with_steps=self._options.step_outputs)
+        self._drift.take(windows, scores.outputs)
         numbers = scores.outputs.astype(np.float64).tolist()
         for index, (place, window) in enumerate(scorable):
             if index in scores.errors:
                 out[place] = self._reject(records[place], Rejection(RejectReason.MODEL, scores.errors[index]))
                 continue
-            outputs = dict(zip(self._scorer.output_names, numbers[index], strict=True))
-            prediction = self._prediction(window, outputs, int(scores.padded_to[index]), now_ms)
+            prediction = self._prediction(window, numbers[index], int(scores.padded_to[index]), now_ms)
+            if scores.steps:
+                by_step = scores.steps[index].T.astype(np.float64).tolist()
+                steps = {name: tuple(numbers) for name, numbers in zip(self._scorer.step_output_names, by_step, strict=True)}
+                prediction = msgspec.structs.replace(prediction, steps=steps)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("window scored", extra=fields(prediction=prediction.id, window=window.id, device=window.device))
             out[place] = Message(self._topics.predictions, window.device.encode(), encode_prediction(prediction))
         self._counts["scored"] += len(scorable) - len(scores.errors)
         for count in ("collisions", "padded_cells", "real_cells"):
             self._counts[count] += getattr(scores, count)
+        BATCH_WINDOWS.add(self._counts, len(scorable))
+        for place, _ in scorable:
+            closed_ms = closing_time(records[place])
+            if closed_ms is not None:
+                DELAY_MS.add(self._counts, max(0, now_ms - closed_ms))
 
-    def _prediction(self, window: Window, outputs: dict[str, float], padded_to: int, now_ms: int) -> Prediction:
+    def _prediction(self, window: Window, numbers: list[float], padded_to: int, now_ms: int) -> Prediction:
         model = self._scorer.identity
         return Prediction(
             id=prediction_id(window, model.sha256),
@@ -140,7 +198,7 @@ class ScoreStage:
                 revision=window.revision,
                 dropped=window.dropped,
             ),
-            outputs=outputs,
+            outputs=dict(zip(self._scorer.output_names, numbers, strict=True)),
             model=model,
             source=window.source,
             padded_to=padded_to,

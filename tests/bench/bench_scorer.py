@@ -32,7 +32,7 @@ from pipeline.records import Window
 from pipeline.runner import Finish, Runner
 from pipeline.scoring.adopt import bundle_model
 from pipeline.scoring.contract import ONNX_FILE, ContractSensor
-from pipeline.scoring.keras_engine import keras
+from pipeline.scoring.keras_engine import keras, tf
 from pipeline.scoring.load import open_scorer
 from pipeline.scoring.onnx_engine import OnnxEngine
 from pipeline.scoring.scorer import Scorer
@@ -128,6 +128,22 @@ def through_the_stage(scorer: Scorer, windows: list[Window]) -> Callable[[], Non
     return run
 
 
+def compiled(model: Any, windows: list[Window]) -> Callable[[], None]:
+    """What one writes with Keras: a traced call for any shape, windows sorted by length, 256 at a time, padded to the longest."""
+    traced = tf.function(lambda steps: model(steps, training=False), input_signature=[tf.TensorSpec((None, None, len(SENSORS)))])
+    ordered = sorted(windows, key=lambda window: window.length)
+    batches = []
+    for part in (ordered[begin : begin + 256] for begin in range(0, len(ordered), 256)):
+        lengths = np.array([window.length for window in part])
+        batches.append(pad(np.concatenate([rows_of(window) for window in part]), lengths, part[-1].length, 0))
+
+    def run() -> None:
+        for batch in batches:
+            traced(tf.constant(batch)).numpy()
+
+    return run
+
+
 def torch_packed(windows: list[Window]) -> Iterator[Callable[[], None]]:
     """torch's LSTM on packed sequences, sorted, 64 at a time; nothing where torch is not installed."""
     with suppress(ImportError):
@@ -152,10 +168,12 @@ def compare(model: Any, by_onnx: Scorer, by_keras: Scorer) -> Iterator[tuple[str
     to_maximum = pad(np.concatenate([rows_of(window) for window in some]), lengths, MAX_LENGTH, 0)
     yield "predict, one window a call", cost(20, lambda: [model.predict(rows_of(window)[None], verbose=0) for window in few], 2)
     yield "predict, all padded to max_length", cost(512, lambda: model.predict(to_maximum, verbose=0), 3)
-    yield "Keras compiled, sorted by length", cost(len(many), partial(by_keras.score, many), 3)
-    yield "Keras compiled, sorted, 500 windows at once", cost(500, partial(by_keras.score, many[:500]))
-    for run in torch_packed(many):
-        yield "torch, packed, sorted by length", cost(len(many), run, 3)
+    for size in (len(many), 500):
+        yield f"Keras compiled, sorted, batches of 256, {size:,} windows at once", cost(size, compiled(model, many[:size]), 3)
+        yield f"Keras compiled, sensorline's batches, {size:,} windows at once", cost(size, partial(by_keras.score, many[:size]), 3)
+    for size in (len(many), 500):
+        for run in torch_packed(many[:size]):
+            yield f"torch, packed, sorted, {size:,} windows at once", cost(size, run, 3)
     yield "sensorline", cost(len(many), partial(by_onnx.score, many))
     for size in (50, 500, 2_000):
         yield f"sensorline, {size:,} windows at once", cost(size, partial(by_onnx.score, many[:size]), 20)
@@ -189,7 +207,7 @@ def main() -> None:
     window = make_window(np.ones((40, len(SENSORS))), SENSORS)
     rows, lengths = rows_of(window)[None], np.array([window.length])
     ways: dict[str, Callable[[], object]] = {
-        "onnx, the engine alone": partial(OnnxEngine(onnx).score, rows, lengths),
+        "onnx, the engine alone": partial(OnnxEngine(onnx).score, [rows], lengths),
         "onnx, the scorer": partial(by_onnx.score, [window]),
         "Keras compiled, the scorer": partial(by_keras.score, [window]),
     }

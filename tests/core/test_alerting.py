@@ -13,13 +13,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.alert_memory import MARKS, RuleMemory
-from pipeline.core.alerting import AlertMachine, AlertRule
+from pipeline.core.alert_limits import Bounds
+from pipeline.core.alert_memory import MARKS, RuleMemory, sighting
+from pipeline.core.alert_rules import AlertRule
+from pipeline.core.alerting import AlertMachine
 from pipeline.core.policy import PolicyError
 from pipeline.records import Alert, AlertState, CloseReason, ModelIdentity, Prediction, PredictionTimes, Source, WindowSummary
+from tests.support.alert_rules import threshold_rule
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts" / "alerting"
-WEAR = AlertRule("wear", "rul", below=20)
+WEAR = threshold_rule("wear", "rul", below=20)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -82,18 +85,18 @@ def predicted(place: Place, outputs: dict[str, float], arrival: int, device: str
 )
 def test_a_rule_that_contradicts_itself_is_refused_with_the_key_to_change(key: str, changes: dict[str, Any]) -> None:
     with pytest.raises(PolicyError) as refused:
-        replace(WEAR, **changes)
+        threshold_rule(**{"name": "wear", "output": "rul", "below": 20, **changes})
     assert refused.value.key == key
     assert str(refused.value).startswith(f"{key} = ")
 
 
 def test_a_clearing_bound_may_equal_the_bound() -> None:
-    assert replace(WEAR, clear_above=20).clears(20)
+    assert Bounds(below=20, clear_above=20).clears(20)
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
     with pytest.raises(PolicyError, match="name = wear"):
-        AlertMachine([WEAR, replace(WEAR, below=5)])
+        AlertMachine([WEAR, threshold_rule("wear", "rul", below=5)])
 
 
 # --- transcripts
@@ -103,7 +106,7 @@ class Transcript:
     """A list of predictions of one device, and what each is expected to raise or clear."""
 
     def __init__(self, case: Mapping[str, Any]) -> None:
-        self.rules = [AlertRule(**rule) for rule in case["rules"]]
+        self.rules = [threshold_rule(**rule) for rule in case["rules"]]
         self._places: dict[str, Place] = {}
         self.entries = [dict(entry) for entry in case["predictions"]]
         self.predictions = [self._prediction(entry) for entry in self.entries]
@@ -283,7 +286,7 @@ def with_repeats(draw: st.DrawFn) -> tuple[list[Prediction], list[Prediction]]:
 
 
 RULES = st.builds(
-    lambda needed, spare, cooldown_ms, early, clear_above: AlertRule(
+    lambda needed, spare, cooldown_ms, early, clear_above: threshold_rule(
         "wear", "rul", below=20, clear_above=clear_above, needed=needed, of=needed + spare, cooldown_ms=cooldown_ms, early=early
     ),
     st.integers(1, 3),
@@ -350,7 +353,7 @@ def test_the_memory_of_a_device_is_bounded(step: int, marks: int) -> None:
     for number in range(1000):
         start = 100_000_000 + step * number
         prediction = predicted(Place(f"w{number}", start, start + 1, number), {"rul": 80.0}, start)
-        assert memory.take(prediction)
-        memory.judge(prediction, 80.0, keep=5)
+        assert memory.take(sighting(prediction))
+        memory.judge(sighting(prediction), 80.0, keep=5)
     assert len(memory.marks) == marks
     assert len(memory.judgements) == 5

@@ -6,18 +6,33 @@ Any kind of window, disorder, bad clocks, batch records, late readings, revision
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.alerting import AlertMachine, AlertRule
+from pipeline.core.alert_conditions import FewReadings, Rate, Silent, Stuck, Threshold
+from pipeline.core.alert_limits import AtLeast, Bounds, Range
+from pipeline.core.alert_rules import AlertRule
+from pipeline.core.alerting import AlertMachine
 from pipeline.core.policy import Count, Hopping, Keep, Overflow, PolicyError, Session, Shape, Tumbling, WindowPolicy
 from pipeline.core.windower import PartitionWindower
-from pipeline.records import ModelIdentity, Prediction, PredictionTimes, Window, WindowSummary
+from pipeline.records import AlertState, ModelIdentity, Prediction, PredictionTimes, Window, WindowSummary
+from tests.support.alert_rules import threshold_rule
 
 SHAPES: list[Shape] = [Session(10), Tumbling(10), Hopping(12, 4), Count(4, 2, True), Count(4, 3, False)]
-WEAR = AlertRule("wear", "rul", below=0, needed=2, of=3, early=True)
+WEAR = threshold_rule("wear", "rul", below=0, needed=2, of=3, early=True)
+ABOUT_OUTPUTS = [
+    WEAR,
+    AlertRule("band", Threshold("rul", Range(-0.5, 0.5)), needed=2, of=2, cooldown_ms=5),
+    AlertRule("rate", Rate("rul", Bounds(below=-50, clear_above=0))),
+]
+ABOUT_WINDOWS = [
+    AlertRule("gone", Silent()),
+    AlertRule("thin", FewReadings(Bounds(below=3, clear_above=4)), needed=2, of=3),
+    AlertRule("stuck", Stuck("a", AtLeast(2))),
+]
 
 
 @dataclass(frozen=True)
@@ -108,10 +123,30 @@ def test_no_new_window_is_taken_for_a_repeat(policy: WindowPolicy, batches: list
 @settings(deadline=None)
 @given(policies(), BATCHES, st.integers(0, 40))
 def test_a_log_read_again_from_any_place_changes_no_alert(policy: WindowPolicy, batches: list[Batch], place: int) -> None:
-    predictions = [scored(window) for window in windows_of(policy, batches)]
-    machine = AlertMachine([WEAR])
-    once = [alert for prediction in predictions for alert in machine.judge(prediction)]
-    assert [alert for prediction in predictions[-place:] for alert in machine.judge(prediction)] == []
-    repeated = AlertMachine([WEAR])
-    stream = [*predictions[:place], *predictions]
-    assert [alert for prediction in stream for alert in repeated.judge(prediction)] == once
+    windows = windows_of(policy, batches)
+    about: list[tuple[list[AlertRule], Sequence[Prediction | Window]]] = [
+        (ABOUT_OUTPUTS, [scored(window) for window in windows]),
+        (ABOUT_WINDOWS, windows),
+    ]
+    for rules, seen in about:
+        machine = AlertMachine(rules)
+        once = [alert for each in seen for alert in machine.judge(each)]
+        assert [alert for each in seen[-place:] for alert in machine.judge(each)] == []
+        repeated = AlertMachine(rules)
+        assert [alert for each in [*seen[:place], *seen] for alert in repeated.judge(each)] == once
+
+
+@settings(deadline=None)
+@given(policies(), BATCHES)
+def test_under_each_kind_of_rule_raised_and_cleared_alternate_and_share_an_id(policy: WindowPolicy, batches: list[Batch]) -> None:
+    windows = windows_of(policy, batches)
+    machines = AlertMachine(ABOUT_OUTPUTS), AlertMachine(ABOUT_WINDOWS)
+    alerts = [alert for window in windows for alert in [*machines[0].judge(scored(window)), *machines[1].judge(window)]]
+    for rule in {alert.rule for alert in alerts}:
+        mine = [alert for alert in alerts if alert.rule == rule]
+        assert [alert.state for alert in mine] == [AlertState.RAISED, AlertState.CLEARED] * (len(mine) // 2) + [AlertState.RAISED] * (
+            len(mine) % 2
+        )
+        assert all(begin.id == end.id and begin.number == end.number for begin, end in zip(mine[::2], mine[1::2], strict=False))
+        numbers = [alert.number for alert in mine[::2]]
+        assert numbers == sorted(set(numbers)), "each episode has a higher number"

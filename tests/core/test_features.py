@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.features import Delta, DeltaPer, FeatureSpec, Fill, Observed, Value, make_codes, make_inputs, ragged
+from pipeline.core.features import Delta, DeltaPer, FeatureSpec, Fill, Observed, Value, make_inputs, ragged
 from pipeline.records import Window
 from tests.support.windows import make_window
 
@@ -82,12 +82,3 @@ def test_sensors_can_be_picked_and_reordered() -> None:
     window = make_window([[1, 2, 3]], ["a", "b", "c"])
 
     assert make_inputs(ragged([window], [2, 0]), RAW).tolist() == [[3, 1]]
-
-
-def test_codes_outside_the_vocabulary_mark_their_window() -> None:
-    windows = [make_window([[1], [NAN]], ["mode"]), make_window([[2], [4]], ["mode"]), make_window([[1.5]], ["mode"])]
-
-    codes, wrong = make_codes(ragged(windows), "zero", vocabulary=4)
-
-    assert codes.tolist() == [1, 0, 2, 0, 0]
-    assert wrong.tolist() == [False, True, True]

@@ -51,7 +51,7 @@ def test_a_model_of_codes_takes_one_sensor_and_its_vocabulary(tmp_path: Path) ->
 
     contract = bundle_model(save(model, tmp_path), tmp_path / "out", SENSORS, POLICY, Adoption(sensors=("mode",))).contract
 
-    assert (contract.dtype, contract.vocabulary, contract.padding_value) == ("int32", 3, 0)
+    assert contract.sensors == (ContractSensor("mode", codes=("off", "on"), vocabulary=3),)
 
 
 def test_a_fixed_time_dimension_becomes_the_only_length(tmp_path: Path) -> None:

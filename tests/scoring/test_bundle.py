@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from pipeline.core.features import Delta, DeltaPer, Observed, Value
 from pipeline.errors import ConfigurationError, ModelRefused
-from pipeline.scoring.bundle import CONTRACT_FILE, read_bundle, sha256_of, write_bundle
+from pipeline.scoring.bundle import CONTRACT_FILE, contract_sha256, private_copy, read_bundle, sha256_of, write_bundle
 from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor, decode_contract, encode_contract
 
 CONTRACT = Contract(
@@ -107,14 +109,16 @@ def halve_contract(folder: Path) -> None:
         (remove_contract, "the bundle is incomplete"),
         (halve_contract, "not JSON"),
         (lambda folder: edit(folder, contract_version=2), "contract_version is 2; this sensorline reads version 1"),
-        (lambda folder: edit(folder, channels=[{"name": "age"}]), "channel 'age' is unknown; this sensorline makes value, observed, delta"),
+        (lambda folder: edit(folder, channels=[{"name": "phase"}]), "channel 'phase' is unknown; this sensorline makes value, observed"),
         (lambda folder: edit(folder, max_length=0), "max_length must be at least 1"),
         (lambda folder: edit(folder, max_length="long"), "Expected `int`"),
         (lambda folder: edit(folder, padding_value=1e-40), "padding_value"),
         (lambda folder: edit(folder, files={}), "files does not name model.keras"),
         (lambda folder: edit(folder, files={"../model.keras": "0"}), "files must be names in the bundle's folder"),
         (lambda folder: edit(folder, sensors=[]), "sensors must be named"),
-        (lambda folder: edit(folder, dtype="int32"), "dtype int32 needs one sensor"),
+        (lambda folder: edit(folder, sensors=[{"name": "mode", "codes": ["off", "on"], "vocabulary": 2}]), "from 1 to its vocabulary - 1"),
+        (lambda folder: edit(folder, last=0), "last must be at least 1"),
+        (lambda folder: edit(folder, step_outputs=[{"name": "a"}, {"name": "a"}]), "step_outputs must be named, each once"),
     ],
 )
 def test_a_broken_bundle_is_refused_in_one_line(folder: Path, damage: Callable[[Path], None], says: str) -> None:
@@ -143,3 +147,49 @@ def test_bundles_that_scale_differently_have_different_identities(folder: Path, 
 
     assert other.contract.files == read_bundle(folder).contract.files
     assert other.sha256 != read_bundle(folder).sha256
+
+
+def test_the_identity_of_a_bundle_is_known_from_its_contract_alone(folder: Path) -> None:
+    assert contract_sha256(folder) == read_bundle(folder).sha256
+
+
+def test_a_private_copy_stays_what_it_was_when_the_bundle_is_replaced(folder: Path, model_file: Path) -> None:
+    with private_copy(folder) as bundle:
+        model_file.write_bytes(b"better weights")
+        write_bundle(folder, CONTRACT, {MODEL_FILE: model_file})
+
+        assert bundle.model_file.read_bytes() == b"weights"
+        assert bundle.sha256 != read_bundle(folder).sha256
+        assert bundle.folder.name == folder.name
+    assert not bundle.folder.exists()
+
+
+def test_whoever_copies_a_bundle_while_it_is_replaced_never_has_parts_of_two(folder: Path, tmp_path: Path) -> None:
+    """One file more in every other bundle, and each file says in which."""
+    seen: Counter[str] = Counter()
+    enough = threading.Event()
+
+    def replace_for_ever() -> None:
+        number = 0
+        while not enough.is_set():
+            number += 1
+            files = {MODEL_FILE: tmp_path / "a", **({"model.onnx": tmp_path / "b"} if number % 2 else {})}
+            for file in files.values():
+                file.write_bytes(b"%d " % number * 20_000)
+            write_bundle(folder, msgspec.structs.replace(CONTRACT, version=str(number)), files)
+
+    writer = threading.Thread(target=replace_for_ever)
+    writer.start()
+    try:
+        while len(seen) < 20:
+            try:
+                with private_copy(folder) as bundle:
+                    contents = {(bundle.folder / name).read_bytes() for name in bundle.contract.files}
+                    version = bundle.contract.version
+            except ModelRefused:
+                continue  # it was gone, or another one, in the middle of it
+            assert contents == ({b"weights"} if version == "7" and b"weights" in contents else {b"%d " % int(version) * 20_000})
+            seen[version] += 1
+    finally:
+        enough.set()
+        writer.join()

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.core.policy import Count, Keep, Overflow, Tumbling, WindowPolicy
 from pipeline.errors import ModelRefused
-from pipeline.scoring.contract import Contract, ContractOutput, ContractSensor, check_compatible, decode_contract, encode_contract
+from pipeline.scoring.compatibility import check_compatible
+from pipeline.scoring.contract import Contract, ContractOutput, ContractSensor, decode_contract, encode_contract
 from tests.support.windows import session_policy
 
 SENSORS = ("temperature", "mode")

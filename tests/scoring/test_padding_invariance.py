@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.batching import BatchPolicy
 from pipeline.errors import ModelRefused
-from pipeline.scoring.engine import Inputs, ModelSignature
+from pipeline.scoring.engine import Inputs, ModelInput, ModelSignature, Scored
 from pipeline.scoring.keras_engine import KerasEngine, keras
 from pipeline.scoring.probe import prove_padding_invariance, same_scores
 from tests.support.models import layers, save, sequential, sound_model
@@ -36,7 +36,7 @@ def test_a_model_that_respects_its_mask_is_proven(name: str, tmp_path: Path) -> 
 
     prove_padding_invariance(engine, max_length=12)
 
-    assert engine.signature.integer == (name == "codes")
+    assert [given.vocabulary for given in engine.signature.inputs] == [6 if name == "codes" else None]
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -100,10 +100,11 @@ class Broken:
     batching = BatchPolicy()
     threads = 1
     masks_by_value = True
-    signature = ModelSignature(integer=False, features=1, fixed_length=None, padding_value=0, vocabulary=None, outputs=("y",))
+    incremental = None
+    signature = ModelSignature((ModelInput("steps"),), fixed_length=None, outputs=("y",))
 
-    def score(self, inputs: Inputs, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.full((len(inputs), 1), np.nan, np.float32)
+    def score(self, inputs: Sequence[Inputs], lengths: NDArray[np.int64], with_steps: bool = False) -> Scored:
+        return Scored(np.full((len(lengths), 1), np.nan, np.float32))
 
     def explain_padding(self) -> str:
         return "unknown"

@@ -18,7 +18,7 @@ from pipeline.records import Window
 from pipeline.scoring.bundle import write_bundle
 from pipeline.scoring.contract import MODEL_FILE, ContractOutput, ContractSensor
 from pipeline.scoring.keras_engine import keras
-from pipeline.scoring.load import load_scorer, open_scorer
+from pipeline.scoring.load import Opening, load_scorer, open_scorer
 from pipeline.scoring.probe import same_scores
 from pipeline.scoring.scorer import Scorer
 from tests.support.models import layers, make_contract, save, sequential, sound_model
@@ -130,8 +130,8 @@ def test_a_window_whose_score_is_not_finite_does_not_touch_the_others(tmp_path: 
 
 def test_codes_are_embedded_and_unknown_ones_are_an_error_of_their_window(tmp_path: Path) -> None:
     model = sequential(layers.Embedding(3, 2, mask_zero=True), layers.LSTM(4), layers.Dense(1), shape=(None,))
-    mode = (ContractSensor("mode", codes=("off", "on")),)
-    scorer = scorer_of(model, tmp_path, sensors=mode, dtype="int32", vocabulary=3)
+    mode = (ContractSensor("mode", codes=("off", "on"), vocabulary=3),)
+    scorer = scorer_of(model, tmp_path, sensors=mode)
     windows = [make_window([[1], [2], [1]], ["mode"]), make_window([[5]], ["mode"]), make_window([[2]], ["mode"])]
 
     scores = scorer.score(windows)
@@ -168,7 +168,8 @@ def test_a_bundle_is_loaded_for_the_configuration_it_was_made_for(tmp_path: Path
     assert load_scorer(tmp_path / "bundle", SENSORS, POLICY).identity.name == "pump"
     with pytest.raises(ModelRefused, match="max_length is 40 for the model and 30 here"):
         load_scorer(tmp_path / "bundle", SENSORS, session_policy(max_length=30))
-    assert load_scorer(tmp_path / "bundle", SENSORS, session_policy(max_length=30), override=True).output_names == ("rul",)
+    accepted = load_scorer(tmp_path / "bundle", SENSORS, session_policy(max_length=30), opening=Opening(any_windows=True))
+    assert accepted.output_names == ("rul",)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,33 @@ def two_blocks(inputs: Any) -> Any:
     return layers.Dense(1)(layers.GlobalAveragePooling1D()(transformer_block(transformer_block(steps_of(inputs)))))
 
 
+def real_steps(inputs: Any) -> Any:
+    """Windows x steps; what Masking finds, as a tensor of the model."""
+    return keras.ops.any(keras.ops.not_equal(inputs, 0.0), axis=-1)
+
+
+def smoothed(inputs: Any) -> Any:
+    return layers.Conv1D(4, 3, padding="same")(layers.Masking()(inputs))
+
+
+def softmax_with_mask(inputs: Any) -> Any:
+    steps = steps_of(inputs)
+    shares = layers.Softmax(axis=1)(layers.Dense(1)(layers.Dense(4, activation="tanh")(steps)), mask=real_steps(inputs)[..., None])
+    return layers.Dense(1)(keras.ops.sum(shares * steps, axis=1))
+
+
+def softmax_of_real_steps(inputs: Any) -> Any:
+    steps = steps_of(inputs)
+    scores = keras.ops.where(real_steps(inputs)[..., None], layers.Dense(1)(steps), -1e9)
+    return layers.Dense(1)(keras.ops.sum(keras.ops.softmax(scores, axis=1) * steps, axis=1))
+
+
+def looked_up(inputs: Any) -> Any:
+    steps = steps_of(inputs)
+    state = layers.Reshape((1, 6))(layers.LSTM(6)(steps))
+    return layers.Dense(1)(layers.Flatten()(layers.AdditiveAttention()([state, steps])))
+
+
 SCORED: dict[str, tuple[Callable[[], Any], str]] = {
     "the classic": (lambda: sequential(layers.Masking(), layers.LSTM(8), layers.Dense(1), shape=(MAX_LENGTH, FEATURES)), "onnx"),
     "the classic, any length, another mask value": (lambda: sequential(layers.Masking(-1.0), layers.LSTM(8), layers.Dense(1)), "onnx"),
@@ -91,8 +118,15 @@ SCORED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: sequential(
             layers.Masking(), layers.LSTM(4, return_sequences=True), layers.Flatten(), layers.Dense(1), shape=(MAX_LENGTH, FEATURES)
         ),
-        "keras",
+        "onnx-export",
     ),
+    "convolution first, its mask given on": (
+        lambda: functional(lambda inputs: layers.Dense(1)(layers.LSTM(4)(smoothed(inputs), mask=real_steps(inputs)))),
+        "onnx",
+    ),
+    "attention by a Softmax that is given the mask": (lambda: functional(softmax_with_mask), "onnx"),
+    "attention by keras.ops, the padding put out": (lambda: functional(softmax_of_real_steps), "onnx-export"),
+    "a state looks at the steps": (lambda: functional(looked_up), "onnx"),
 }
 
 

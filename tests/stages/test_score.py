@@ -8,18 +8,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from pipeline.brokers.protocol import Message, Position, Record
 from pipeline.records import Prediction, Window
 from pipeline.scoring.bundle import write_bundle
-from pipeline.scoring.contract import MODEL_FILE, ContractSensor
+from pipeline.scoring.contract import MODEL_FILE, ContractOutput, ContractSensor
+from pipeline.scoring.keras_engine import keras
 from pipeline.scoring.load import open_scorer
 from pipeline.scoring.scorer import Scorer
 from pipeline.stages.protocol import Checkpoint, Handover
-from pipeline.stages.score import ScoreStage, ScoreTopics
+from pipeline.stages.score import ScoreOptions, ScoreStage, ScoreTopics
 from pipeline.wire.predictions import decode_prediction
 from pipeline.wire.windows import encode_window
-from tests.support.models import make_contract, save, sound_model
+from tests.support.models import layers, make_contract, save, sound_model
 from tests.support.windows import make_window, session_policy
 
 SENSORS = ("temperature", "vibration")
@@ -75,6 +77,22 @@ def test_a_prediction_says_what_was_scored_by_which_model_and_when(stage: ScoreS
     assert prediction.model == scorer.identity
     assert prediction.source == scored.source
     assert (prediction.times.last_arrival, prediction.times.scored) == (scored.source.last_arrival, NOW_MS)
+
+
+def test_numbers_of_each_step_are_in_the_prediction_only_where_the_configuration_asks_for_them(tmp_path: Path) -> None:
+    inputs = keras.Input((None, 2))
+    states = layers.LSTM(3, return_sequences=True)(layers.Masking()(inputs))
+    weights = layers.Dense(1, activation="sigmoid", name="attention")(states)
+    model = keras.Model(inputs, [layers.Dense(1, name="rul")(layers.LSTM(2)(states)), weights])
+    contract = make_contract(POLICY, step_outputs=(ContractOutput("attention"),), last=4)
+    scorer = open_scorer(write_bundle(tmp_path / "pump", contract, {MODEL_FILE: save(model, tmp_path)}))
+
+    for asked, steps in ((False, [UNSET, UNSET]), (True, [3, 4])):
+        stage = ScoreStage(ScoreTopics("windows", "predictions", "rejected"), scorer, POLICY, SENSORS, ScoreOptions(step_outputs=asked))
+        messages = stage.step([record(window(3)), record(window(9), 1)], NOW_MS)
+        found = [prediction.steps for prediction in predictions(messages)]
+        assert [UNSET if numbers is UNSET else len(numbers["attention"]) for numbers in found] == steps
+        assert all((b'"steps"' in (message.value or b"")) is asked for message in messages)
 
 
 def test_outputs_come_in_the_order_of_the_input_over_all_partitions(stage: ScoreStage) -> None:

@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 from pipeline.brokers.protocol import Message
-from pipeline.core.alerting import AlertRule
+from pipeline.core.alert_rules import AlertRule
 from pipeline.core.policy import WindowPolicy
 from pipeline.records import CloseReason, ModelIdentity, Prediction, PredictionTimes, Source, WindowSummary
-from pipeline.stages.alert import AlertStage, AlertTopics
+from pipeline.stages.alert import AlertTopics, prediction_alerts
 from pipeline.stages.window import WindowStage
 from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.headers import arrival_header, tick
@@ -122,7 +122,7 @@ def random_scored(random: Random) -> Scored:
 def alert_flow(rules: tuple[AlertRule, ...]) -> Flow[Scored]:
     """The alert stage."""
     topics = AlertTopics("predictions", "alerts", "rejected")
-    return Flow(lambda: AlertStage(topics, rules), ("alerts", "rejected"), _predictions, lambda _: 1, lambda _: [])
+    return Flow(lambda: prediction_alerts(topics, rules), ("alerts", "rejected"), _predictions, lambda _: 1, lambda _: [])
 
 
 def _predictions(event: Scored, now_ms: int, partitions: int) -> list[Message]:

@@ -1,4 +1,7 @@
-"""Attention, AdditiveAttention and MultiHeadAttention: each query looks at the real steps of the keys."""
+"""Attention, AdditiveAttention and MultiHeadAttention: each query looks at the real steps of the keys.
+
+The shares that the steps have can be had for queries that are no steps themselves: a state of the window, say.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ from pipeline.scoring.translate.values import Untranslatable, Value
 _LOWEST = np.array(np.finfo(np.float32).min, np.float32)
 
 
-def attention(graph: Graph, layer: Any, given: list[Value]) -> Value:
+Found = Value | list[Value | Untranslatable]
+"""What was looked up; with the shares where they were asked for."""
+
+
+def attention(graph: Graph, layer: Any, given: list[Value], return_attention_scores: bool = False) -> Found:
     """Scores are products of query and key, times a learned number where there is one."""
     if layer.score_mode != "dot":
         raise Untranslatable(layer, f"has score_mode {layer.score_mode}, which has no translation")
@@ -21,10 +28,11 @@ def attention(graph: Graph, layer: Any, given: list[Value]) -> Value:
     scores = graph.add("MatMul", graph.batch_major(query), keys)
     if layer.use_scale:
         scores = graph.add("Mul", scores, np.asarray(layer.get_weights()[0]))
-    return _looked_up(graph, scores, query, value)
+    found, shares = _looked_up(graph, scores, query, value)
+    return [found, _shares(graph, layer, shares, query, value)] if return_attention_scores else found
 
 
-def additive_attention(graph: Graph, layer: Any, given: list[Value]) -> Value:
+def additive_attention(graph: Graph, layer: Any, given: list[Value], return_attention_scores: bool = False) -> Found:
     """Scores are sums over features of scale x tanh(query + key)."""
     query, value, key = (*given, given[1])[:3]
     queries = graph.add("Unsqueeze", graph.batch_major(query), np.array([2]))
@@ -33,10 +41,13 @@ def additive_attention(graph: Graph, layer: Any, given: list[Value]) -> Value:
     if layer.use_scale:
         terms = graph.add("Mul", terms, np.asarray(layer.get_weights()[0]))
     scores = graph.add("ReduceSum", terms, np.array([3]), keepdims=0)
-    return _looked_up(graph, scores, query, value)
+    found, shares = _looked_up(graph, scores, query, value)
+    return [found, _shares(graph, layer, shares, query, value)] if return_attention_scores else found
 
 
-def multi_head_attention(graph: Graph, layer: Any, query: Value, value: Value, key: Value | None = None) -> Value:
+def multi_head_attention(
+    graph: Graph, layer: Any, query: Value, value: Value, key: Value | None = None, return_attention_scores: bool = False
+) -> Found:
     """Heads side by side: windows x heads x queries x keys."""
     config = layer.get_config()
     if config.get("attention_axes") not in (None, [1], (1,)) or config.get("output_shape") is not None:
@@ -61,13 +72,24 @@ def multi_head_attention(graph: Graph, layer: Any, query: Value, value: Value, k
     together = graph.add("MatMul", graph.add("Reshape", found, np.array([0, 0, -1])), kernel.reshape(-1, kernel.shape[-1]))
     if config["use_bias"]:
         together = graph.add("Add", together, next(weights))
-    return _like_query(graph, together, query, kernel.shape[-1])
+    attended = _like_query(graph, together, query, kernel.shape[-1])
+    return [attended, _shares(graph, layer, shares, query, value, heads)] if return_attention_scores else attended
 
 
-def _looked_up(graph: Graph, scores: str, query: Value, value: Value) -> Value:
-    """`scores`: windows x queries x keys."""
+def _looked_up(graph: Graph, scores: str, query: Value, value: Value) -> tuple[Value, str]:
+    """The values by their shares, and the shares; `scores`: windows x queries x keys."""
     shares = graph.add("Softmax", _masked(graph, scores, value), axis=-1)
-    return _like_query(graph, graph.add("MatMul", shares, graph.batch_major(_defined(graph, value))), query, value.shape[-1])
+    found = graph.add("MatMul", shares, graph.batch_major(_defined(graph, value)))
+    return _like_query(graph, found, query, value.shape[-1]), shares
+
+
+def _shares(graph: Graph, layer: Any, shares: str, query: Value, value: Value, *heads: int) -> Value | Untranslatable:
+    """Keras's windows x (heads x) queries x steps."""
+    if query.steps or not value.steps:
+        return Untranslatable(layer, "has attention scores between steps, which have no translation")
+    last = 2 + len(heads)
+    moved = graph.add("Transpose", shares, perm=[last, *range(last)])
+    return Value(moved, steps=True, shape=(*heads, *query.shape[:-1]), at=last)
 
 
 def _defined(graph: Graph, value: Value) -> Value:

@@ -1,7 +1,8 @@
-"""Layers that mix the steps of a window: pooling, softmax over steps, the last step, products over steps. Real steps only."""
+"""Layers that mix the steps of a window: pooling, softmax over steps, products over steps or features. Real steps only."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 
 def average_pooling(graph: Graph, layer: Any, x: Value) -> Value:
-    return _over_steps(graph, layer, x, mean(graph, x), layer.keepdims)
+    return _pooled(graph, layer, x, mean)
 
 
 def max_pooling(graph: Graph, layer: Any, x: Value) -> Value:
-    return _over_steps(graph, layer, x, greatest(graph, x), layer.keepdims)
+    return _pooled(graph, layer, x, greatest)
 
 
 def total(graph: Graph, x: Value) -> str:
@@ -28,8 +29,8 @@ def total(graph: Graph, x: Value) -> str:
 def mean(graph: Graph, x: Value) -> str:
     """Windows x shape: the mean of the real steps."""
     lengths = graph.cast(graph.ends, np.float32)
-    extra = len(x.shape) - 1
-    return graph.add("Div", total(graph, x), graph.add("Unsqueeze", lengths, np.arange(2, 2 + extra)) if extra > 0 else lengths)
+    sizes = np.array([-1, *(1 for _ in x.shape)])
+    return graph.add("Div", total(graph, x), graph.add("Reshape", lengths, sizes))
 
 
 def greatest(graph: Graph, x: Value) -> str:
@@ -38,26 +39,60 @@ def greatest(graph: Graph, x: Value) -> str:
 
 
 def softmax(graph: Graph, layer: Any, x: Value) -> Value:
-    """Over the features, or over the real steps; then padding weighs 0."""
-    last = len(x.shape) + int(x.steps)
-    axis = layer.axis if isinstance(layer.axis, int) else -1
-    if axis in (-1, last):
-        return Value(graph.add("Softmax", x.name, axis=-1), x.steps, x.shape)
-    if x.steps and axis in (1, -last):
-        return Value(graph.add("Softmax", graph.with_padding(x, _LOWEST), axis=0), steps=True, shape=x.shape)
-    raise Untranslatable(layer, f"has axis {layer.axis}, which has no translation")
+    """The layer, or the operation: over features, or over the real steps; then padding weighs 0."""
+    rank = len(x.axes) + 1
+    if not isinstance(layer.axis, int) or not 0 < layer.axis % rank < rank:
+        raise Untranslatable(layer, f"has axis {layer.axis}, which has no translation")
+    return softmax_over(graph, x, layer.axis % rank)
+
+
+def softmax_over(graph: Graph, x: Value, axis: int, operator: str = "Softmax") -> Value:
+    """Over one of Keras's axes after the windows'."""
+    if x.steps and axis == x.at:
+        return replace(x, name=graph.add(operator, graph.with_padding(x, _LOWEST), axis=0), is_input=False)
+    place = graph.lead(x) + axis - 1 - (1 if x.steps and axis > x.at else 0)
+    return replace(x, name=graph.add(operator, x.name, axis=place), is_input=False)
 
 
 def dot(graph: Graph, layer: Any, pair: list[Value]) -> Value:
-    """Over the steps: windows x features of the one x features of the other."""
+    """The layer: over the steps of both, or over the features of a sequence and a vector."""
     first, second = pair
-    if layer.axes not in (1, (1, 1), [1, 1]) or layer.normalize or not (first.steps and second.steps):
-        raise Untranslatable(layer, "does not multiply over the steps")
-    if len(first.shape) != 1 or len(second.shape) != 1:
+    axes = [layer.axes, layer.axes] if isinstance(layer.axes, int) else list(layer.axes)
+    if layer.normalize:
+        raise Untranslatable(layer, "normalizes, which has no translation")
+    return _product(graph, layer, (first, axes[0] % (len(first.axes) + 1)), (second, axes[1] % (len(second.axes) + 1)))
+
+
+def matmul(graph: Graph, operation: Any, first: Value, second: Value) -> Value:
+    if len(first.axes) != 2 or len(second.axes) != 2:
+        raise Untranslatable(operation, "multiplies something else than (windows, rows, columns)")
+    return _product(graph, operation, (first, 2), (second, 1))
+
+
+def _product(graph: Graph, layer: Any, left: tuple[Value, int], right: tuple[Value, int]) -> Value:
+    (first, axis), (second, other_axis) = left, right
+    if first.steps and second.steps and axis == first.at and other_axis == second.at:
+        return _product_over_steps(graph, layer, first, second)
+    if first.is_plain and first.steps and axis == 2 and not second.steps and second.shape == first.shape:
+        graph.require_whole_windows()
+        products = graph.add("Mul", first.name, second.name)
+        return Value(graph.add("ReduceSum", products, np.array([2]), keepdims=0), steps=True, shape=())
+    raise Untranslatable(layer, "does not multiply over the steps of both, or over features with a vector")
+
+
+def _product_over_steps(graph: Graph, layer: Any, first: Value, second: Value) -> Value:
+    if len(first.shape) > 1 or len(second.shape) > 1:
         raise Untranslatable(layer, "multiplies more than features by steps")
-    left = graph.add("Transpose", graph.with_padding(first, 0), perm=[1, 2, 0])
-    right = graph.add("Transpose", graph.with_padding(second, 0), perm=[1, 0, 2])
-    return Value(graph.add("MatMul", left, right), steps=False, shape=(*first.shape, *second.shape))
+    rows, columns = (_with_features(graph, value) for value in (first, second))
+    product = graph.add("MatMul", graph.add("Transpose", rows, perm=[1, 2, 0]), graph.add("Transpose", columns, perm=[1, 0, 2]))
+    shape = (*first.shape, *second.shape)
+    return Value(product if len(shape) == 2 else graph.add("Reshape", product, np.array([0, *shape])), steps=False, shape=shape)
+
+
+def _with_features(graph: Graph, value: Value) -> str:
+    """Steps x windows x features, the padding 0."""
+    padded = graph.with_padding(value, 0)
+    return padded if value.shape else graph.add("Unsqueeze", padded, np.array([2]))
 
 
 def embedding(graph: Graph, layer: Any, codes: Value) -> Value:
@@ -68,31 +103,21 @@ def embedding(graph: Graph, layer: Any, codes: Value) -> Value:
 
 
 def masking(graph: Graph, layer: Any, x: Value) -> Value:
-    """Nothing: padding is told by `lengths`. In the middle of a model Keras would skip real steps that come out as the mask value."""
+    """Nothing: padding is told by the lengths. In the middle of a model Keras would skip real steps that come out as the mask value."""
     if not x.is_input:
         raise Untranslatable(layer, "masks by values that a layer before it made")
     return x
 
 
-def flatten(graph: Graph, layer: Any, x: Value) -> Value:
-    _require_vector(layer, x)
-    size = int(np.prod(x.shape))
-    return Value(graph.add("Reshape", x.name, np.array([-1, size])), steps=False, shape=(size,))
+def _pooled(graph: Graph, layer: Any, x: Value, pool: Any) -> Value:
+    if not x.steps:
+        raise Untranslatable(layer, "pools over something else than the steps")
+    return over_steps(graph, x, pool(graph, x), layer.keepdims)
 
 
-def reshape(graph: Graph, layer: Any, x: Value) -> Value:
-    _require_vector(layer, x)
-    size, known = int(np.prod(x.shape)), [number for number in layer.target_shape if number != -1]
-    shape = tuple(size // int(np.prod(known)) if number == -1 else number for number in layer.target_shape)
-    return Value(graph.add("Reshape", x.name, np.array([-1, *shape])), steps=False, shape=shape)
-
-
-def _over_steps(graph: Graph, layer: Any, x: Value, pooled: str, keepdims: bool) -> Value:
-    if not x.steps or keepdims:
-        raise Untranslatable(layer, "pools over something else than the steps, or keeps their axis")
-    return Value(pooled, steps=False, shape=x.shape)
-
-
-def _require_vector(layer: Any, x: Value) -> None:
-    if x.steps:
-        raise Untranslatable(layer, "needs a fixed number of steps")
+def over_steps(graph: Graph, x: Value, reduced: str, keepdims: bool) -> Value:
+    """What is left of a sequence, windows x shape, with an axis of 1 in place of its steps if so asked."""
+    if not keepdims:
+        return Value(reduced, steps=False, shape=x.shape)
+    kept = graph.add("Unsqueeze", reduced, np.array([x.at]))
+    return Value(kept, steps=False, shape=(*x.shape[: x.at - 1], 1, *x.shape[x.at - 1 :]))

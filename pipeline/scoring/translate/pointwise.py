@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.translate.graph import Graph
+from pipeline.scoring.translate.mixing import softmax_over
 from pipeline.scoring.translate.values import Untranslatable, Value
 
 Activate = Callable[[Graph, str], str]
@@ -59,6 +60,9 @@ ACTIVATIONS: dict[str, Activate] = {
 }
 """By the name that Keras's configuration of a layer gives."""
 
+# Where the last axis is one of steps they are not the same for each step.
+_OVER_AXIS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+
 
 def activate(graph: Graph, layer: Any, x: str) -> str:
     """Applies the activation of a layer's configuration."""
@@ -80,7 +84,15 @@ def dense(graph: Graph, layer: Any, x: Value) -> Value:
 
 
 def activation(graph: Graph, layer: Any, x: Value) -> Value:
-    return Value(activate(graph, layer, x.name), x.steps, x.shape)
+    name = layer.get_config()["activation"]
+    if name in _OVER_AXIS and not x.is_plain:
+        return softmax_over(graph, x, len(x.axes), _OVER_AXIS[name])
+    return replace(x, name=activate(graph, layer, x.name), is_input=False)
+
+
+def applied(name: str) -> Callable[[Graph, Any, Value], Value]:
+    """An operation of `keras.ops` that is one of the activations, other than a softmax."""
+    return lambda graph, operation, x: replace(x, name=ACTIVATIONS[name](graph, x.name), is_input=False)
 
 
 def relu(graph: Graph, layer: Any, x: Value) -> Value:
@@ -142,6 +154,6 @@ def _scaled(graph: Graph, x: Value, factor: Any, offset: Any) -> Value:
 
 def _require_features(layer: Any, x: Value, axis: Any) -> None:
     axes = axis if isinstance(axis, list | tuple) else [axis]
-    last = len(x.shape) + (1 if x.steps else 0)
+    last = len(x.axes)
     if [number if number >= 0 else last + 1 + number for number in axes] != [last]:
         raise Untranslatable(layer, f"normalizes over axis {axis}; only the last one has a translation")

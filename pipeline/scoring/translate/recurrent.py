@@ -1,13 +1,18 @@
-"""LSTM, GRU, SimpleRNN and Bidirectional, with the operators' own `sequence_lens` in place of masks."""
+"""LSTM, GRU, SimpleRNN and Bidirectional, with the operators' own `sequence_lens` in place of masks.
+
+Where windows grow, an operator begins with the states that it was left with, and a layer that gives its last output gives the
+output after each step. A sequence length of 0 would set the states to 0: every window has at least one step.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.translate.graph import LENGTHS, Graph
+from pipeline.scoring.translate.graph import LENGTHS, Graph, Operand
 from pipeline.scoring.translate.values import Untranslatable, Value
 
 # ONNX's name and parameters of what Keras calls by the key (https://onnx.ai/onnx/operators/onnx__LSTM.html).
@@ -39,10 +44,15 @@ class _Ran(NamedTuple):
     states: list[str]  # windows x units, as after the last step that the layer saw
 
 
-def recurrent(graph: Graph, layer: Any, x: Value) -> Value | list[Value]:
+def recurrent(graph: Graph, layer: Any, x: Value) -> Value | list[Value | Untranslatable]:
     """An LSTM, GRU or SimpleRNN; with return_state its states too."""
     ran = _run(graph, layer, x)
     units = (layer.units,)
+    if graph.growing:
+        found = Value(ran.sequence, layer.return_sequences, units)
+        unknown = Untranslatable(layer, "gives its inner state, which is not known after each step")
+        given: list[Value | Untranslatable] = [found, replace(found, steps=False), unknown]
+        return given[: 1 + _states(layer)] if layer.return_state else found
     if not layer.return_sequences:
         found = Value(ran.states[0], steps=False, shape=units)
     elif layer.go_backwards:
@@ -54,16 +64,17 @@ def recurrent(graph: Graph, layer: Any, x: Value) -> Value | list[Value]:
     return [found, *(Value(state, steps=False, shape=units) for state in ran.states)] if layer.return_state else found
 
 
-def bidirectional(graph: Graph, layer: Any, x: Value) -> Value | list[Value]:
+def bidirectional(graph: Graph, layer: Any, x: Value) -> Value | list[Value | Untranslatable]:
     forward, backward = layer.forward_layer, layer.backward_layer
     if forward.go_backwards or forward.return_state or not backward.go_backwards:
         raise Untranslatable(layer, "runs backwards first, or returns its states, which has no translation")
-    sides = []
+    graph.require_whole_windows()
+    sides: list[Value] = []
     for side in (forward, backward):
         ran = _run(graph, side, x)
         sides.append(Value(ran.sequence if side.return_sequences else ran.states[0], side.return_sequences, (side.units,)))
     if layer.merge_mode is None:
-        return sides
+        return [*sides]
     names, value = [side.name for side in sides], sides[0]
     match layer.merge_mode:
         case "concat":
@@ -83,19 +94,28 @@ def _run(graph: Graph, layer: Any, x: Value) -> _Ran:
     if type(layer).__name__ not in _CELLS or layer.stateful:
         raise Untranslatable(layer, "has no translation")
     cell = _CELLS[type(layer).__name__](layer)
-    number_of_states = 2 if cell.operator == "LSTM" else 1
-    wants_states = layer.return_state or not layer.return_sequences
-    wanted = [layer.return_sequences, wants_states, *([layer.return_state] if number_of_states == 2 else [])]
-    direction = "reverse" if layer.go_backwards else "forward"
-    attributes = cell.attributes | _functions(layer, cell.functions)
-    sequence, *states = graph.add_outputs(
-        cell.operator, (x.name, *cell.weights, LENGTHS), wanted, hidden_size=layer.units, direction=direction, **attributes
-    )
+    number = _states(layer)
+    if layer.go_backwards:
+        graph.require_whole_windows()
+    initial = [graph.initial_state(layer.units) for _ in range(number)] if graph.growing else []
+    wants_states = graph.growing or layer.return_state or not layer.return_sequences
+    wants_all = graph.growing or layer.return_state
+    wanted = [graph.growing or layer.return_sequences, wants_states, *([wants_all] if number == 2 else [])]
+    attributes = cell.attributes | _functions(layer, cell.functions) | {"direction": "reverse" if layer.go_backwards else "forward"}
+    operands: tuple[Operand, ...] = (x.name, *cell.weights, LENGTHS, *initial)
+    sequence, *states = graph.add_outputs(cell.operator, operands, wanted, hidden_size=layer.units, **attributes)
     # Both have an axis for the directions, of which there is one here.
-    return _Ran(
+    ran = _Ran(
         graph.add("Squeeze", sequence, np.array([1])) if sequence else "",
         [graph.add("Squeeze", state, np.array([0])) for state in states if state],
     )
+    for state in ran.states if graph.growing else ():
+        graph.keep_state(state)
+    return ran
+
+
+def _states(layer: Any) -> int:
+    return 2 if type(layer).__name__ == "LSTM" else 1
 
 
 def _lstm(layer: Any) -> _Cell:

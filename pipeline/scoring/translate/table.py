@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.scoring.translate import attention, merging, mixing, pointwise, recurrent
+from pipeline.scoring.translate import arranging, attention, convolving, merging, mixing, pointwise, recurrent
 
 Translate = Callable[..., Any]
 """(graph, layer, then what the layer is called with, values in place of tensors) -> a value, or a list of them."""
@@ -21,12 +21,13 @@ LAYERS: dict[str, Translate] = {
     "BatchNormalization": pointwise.batch_normalization,
     "Bidirectional": recurrent.bidirectional,
     "Concatenate": merging.concatenate,
+    "Conv1D": convolving.conv1d,
     "Dense": pointwise.dense,
     "Dot": mixing.dot,
     "Dropout": pointwise.identity,
     "ELU": pointwise.elu,
     "Embedding": mixing.embedding,
-    "Flatten": mixing.flatten,
+    "Flatten": arranging.flatten,
     "GRU": recurrent.recurrent,
     "GaussianDropout": pointwise.identity,
     "GaussianNoise": pointwise.identity,
@@ -42,9 +43,11 @@ LAYERS: dict[str, Translate] = {
     "MultiHeadAttention": attention.multi_head_attention,
     "Multiply": merging.merged("Mul"),
     "Normalization": pointwise.normalization,
+    "Permute": arranging.permute,
     "ReLU": pointwise.relu,
+    "RepeatVector": arranging.repeat_vector,
     "Rescaling": pointwise.rescaling,
-    "Reshape": mixing.reshape,
+    "Reshape": arranging.reshape,
     "SimpleRNN": recurrent.recurrent,
     "Softmax": mixing.softmax,
     "SpatialDropout1D": pointwise.identity,
@@ -53,16 +56,34 @@ LAYERS: dict[str, Translate] = {
 
 OPERATIONS: dict[str, Translate] = {
     "Add": merging.binary("Add"),
+    "Concatenate": merging.concatenate,
     "Divide": merging.binary("Div"),
-    "GetItem": merging.item,
+    "Exp": pointwise.applied("exponential"),
+    "ExpandDims": arranging.expand_dims,
+    "GetItem": arranging.item,
+    "Matmul": mixing.matmul,
     "Max": merging.max_over,
     "Mean": merging.mean_over,
     "Multiply": merging.binary("Mul"),
+    "Relu": pointwise.applied("relu"),
+    "Sigmoid": pointwise.applied("sigmoid"),
+    "Softmax": mixing.softmax,
+    "Squeeze": arranging.squeeze,
     "Subtract": merging.binary("Sub"),
     "Sum": merging.sum_over,
+    "Swapaxes": arranging.swap_axes,
+    "Tanh": pointwise.applied("tanh"),
+    "Transpose": arranging.transpose,
     "TrueDivide": merging.binary("Div"),
 }
 """Operators of `keras.ops`, which have names of their own."""
 
 POINTWISE = frozenset(name for name, translate in LAYERS.items() if translate.__module__ == pointwise.__name__)
 """Layers that TimeDistributed may apply to each step: they do the same to a sequence as a whole."""
+
+ANY_AXES = frozenset(
+    {"Activation", "Dot", "Dropout", "Embedding", "Flatten", "Identity", "Permute", "RepeatVector", "Reshape", "Softmax"}
+    | {"Add", "Divide", "Multiply", "Subtract", "TrueDivide"}
+    | OPERATIONS.keys() - {"Concatenate"}
+)
+"""What may be given a sequence whose steps are another axis than the first, or the last one; others would take them for features."""
