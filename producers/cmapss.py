@@ -7,7 +7,6 @@ engines begin at one epoch: the files know no time, and a fleet at work at the s
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.errors import ConfigurationError, SensorlineError
+from pipeline.errors import ConfigurationError
 from pipeline.recordings.files import write_recording
 from pipeline.recordings.labels import Label, write_labels
 from pipeline.records import Reading
+from producers.textfiles import make_folder, numbered_lines
 
 SETTINGS = tuple(f"setting_{number}" for number in range(1, 4))
 SENSORS = (*SETTINGS, *(f"sensor_{number}" for number in range(1, 22)))
@@ -63,10 +63,7 @@ def convert_cmapss(folder: Path, subset: str, split: Split, out: Path) -> Conver
     rows = sorted(_rows(folder, f"{split}_{subset}.txt"), key=lambda row: (row.cycle, row.unit))
     last_cycle = {row.unit: row.cycle for row in rows}
     after_last = _after_last(folder, subset, split, sorted(last_cycle))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SensorlineError(f"{out}: cannot be made a folder: {error.strerror or error}") from error
+    make_folder(out)
 
     def readings() -> Iterator[Reading]:
         for row in rows:
@@ -115,12 +112,8 @@ def _lines(folder: Path, name: str, width: int) -> Iterator[list[float]]:
     path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
     if path is None:
         raise ConfigurationError(f"{folder / name}: no such file, nor with .gz; give the folder of the C-MAPSS text files")
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-            for number, line in enumerate(file, start=1):
-                yield _numbers(line, width, f"{path}, line {number}")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    for number, line in numbered_lines(path):
+        yield _numbers(line, width, f"{path}, line {number}")
 
 
 def _numbers(line: str, width: int, place: str) -> list[float]:

@@ -3,70 +3,99 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from pipeline.cli import training_options as options
 from pipeline.cli.context import configuration
-from pipeline.cli.models import engine_of, fill_rule
-from pipeline.cli.output import say
+from pipeline.cli.models import fill_rule
+from pipeline.core.channels import Unit
 from pipeline.errors import ConfigurationError
+from pipeline.training.conditions import OperatingConditions
 
 
 def train(  # noqa: PLR0913 - the options are the parameters
     context: typer.Context,
-    recording: Annotated[Path, typer.Option(help="A recording: .parquet, .csv or .jsonl.")],
-    labels: Annotated[Path, typer.Option(help="Its labels: device, time, and one column per output.")],
-    out: Annotated[Path, typer.Option(help="The folder of the bundle; a bundle that is there is replaced.")],
-    task: Annotated[str, typer.Option(help="regression (a label is a quantity) or classification (it is a class).")] = "regression",
-    output: Annotated[list[str] | None, typer.Option(help="A column of the labels to learn; may be repeated; without it all.")] = None,
-    cap: Annotated[float | None, typer.Option(help="Regression: train greater labels as this.")] = None,
-    channels: Annotated[
-        str, typer.Option(metavar="A,B", help="Model inputs: value, observed, delta, delta:sensor.")
-    ] = "value,observed,delta",
-    fill: Annotated[str, typer.Option(help="What an unobserved value becomes: zero, forward, or a number.")] = "forward",
-    units: Annotated[int, typer.Option(help="Units of the LSTM.")] = 64,
-    epochs: Annotated[int | None, typer.Option(help="At most so many; without it by the number of windows.")] = None,
-    holdout: Annotated[float, typer.Option(help="Share of the devices that is held out, to know when to stop.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal models.")] = 1,
-    name: Annotated[str | None, typer.Option(help="The model's name; without it the folder's.")] = None,
-    version: Annotated[str, typer.Option(help="The model's version.")] = "1",
+    recording: options.Recording,
+    out: options.Out,
+    labels: options.Labels = None,
+    name: options.Name = None,
+    version: options.Version = "1",
+    cache: options.Cache = None,
+    no_cache: options.NoCache = False,
+    resume: options.Resume = False,
+    task: options.TaskName = "regression",
+    end_of_life: options.EndOfLife = None,
+    output: options.Output = None,
+    cap: options.Cap = None,
+    cap_weight: options.CapWeight = 1.0,
+    balanced: options.Balanced = False,
+    quantile: options.Quantile = 0.99,
+    channels: options.Channels = "value,observed,delta",
+    fill: options.FillRule = "forward",
+    last: options.Last = None,
+    conditions: options.Conditions = None,
+    settings: options.SettingSensors = "",
+    thin: options.Thin = "",
+    cell: options.CellName = "lstm",
+    units: options.Units = "64",
+    bidirectional: options.Bidirectional = False,
+    attention: options.Attention = False,
+    dense: options.DenseUnits = "",
+    dropout: options.Dropout = 0.2,
+    input_dropout: options.InputDropout = 0.0,
+    embedding: options.EmbeddingSize = 8,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = 64,
+    learning_rate: options.LearningRate = 3e-3,
+    warm_up: options.WarmUp = 0.05,
+    stride: options.Stride = 1,
+    holdout: options.Holdout = 0.2,
+    seed: options.Seed = 1,
 ) -> None:
-    """Train an LSTM on a recording and its labels, and write its bundle.
+    """Train a recurrent network on a recording, and write its bundle, with a report of how good it is.
 
     The windows are those that the configuration would make of the recording live; a window's label is that of its last step.
     """
-    from pipeline.training.files import contract_sensors, labelled_windows
-    from pipeline.training.recipe import Recipe, Task, parse_channels
-    from pipeline.training.train import Destination, train_bundle
+    from pipeline.cli.training_run import run_training
+    from pipeline.training.files import TrainingFiles, cache_beside
+    from pipeline.training.recipe import Architecture, Cell, Fitting, Recipe, Task, parse_channels
+    from pipeline.training.train import Destination
 
-    settings = configuration(context).settings
-    if task not in set(Task):
-        raise ConfigurationError(f"--task {task}: must be one of {', '.join(Task)}")
     recipe = Recipe(
-        task=Task(task),
+        task=Task(_one_of("task", task, tuple(Task))),
         outputs=tuple(output or ()),
         cap=cap,
+        cap_weight=cap_weight,
+        balanced=balanced,
+        quantile=quantile,
         channels=parse_channels(channels),
         fill=fill_rule(fill),
-        units=units,
-        epochs=epochs,
-        holdout=holdout,
-        seed=seed,
+        last=last,
+        conditions=_conditions(conditions, settings),
+        architecture=Architecture(
+            cell=Cell(_one_of("cell", cell, tuple(Cell))),
+            units=_numbers("units", units),
+            bidirectional=bidirectional,
+            attention=attention,
+            dense=_numbers("dense", dense or None),
+            dropout=dropout,
+            input_dropout=input_dropout,
+            embedding=embedding,
+        ),
+        fitting=Fitting(epochs, batch_size, learning_rate, warm_up, stride, holdout, seed),
     )
-    destination = Destination(out, name or out.absolute().name, version)
-    counts: Counter[str] = Counter()
-    labelled = labelled_windows(settings, recording, labels, recipe, counts)
-    _say_refused(counts)
-    left_out = f"left out: {labelled.unlabelled} without a label, {labelled.too_short} too short"
-    say(f"{len(labelled.windows)} labelled windows of {len(labelled.devices)} devices; {left_out}")
-    policy = settings.window.policy()
-    made = train_bundle(labelled, contract_sensors(settings), policy, recipe, destination, lambda epoch: say(epoch.shown()))
-    for line in _shown(made.contract.metrics["held_out"]):
-        say(f"held-out devices: {line}")
-    say(f"bundle {made.contract.name} {made.contract.version} in {made.folder}, {engine_of(made.contract.keras_only)}")
+    files = TrainingFiles(
+        recording,
+        labels,
+        end_of_life=None if end_of_life is None else Unit(_one_of("end-of-life", end_of_life, tuple(Unit))),
+        thin=_shares("thin", thin),
+        cache=None if no_cache else cache or cache_beside(recording),
+    )
+    run_training(configuration(context).settings, files, recipe, Destination(out, name or out.absolute().name, version, resume))
 
 
 def lengths(
@@ -80,6 +109,7 @@ def lengths(
     The windows are those that the configuration would make of the recording live, but for the max_length that is tried.
     """
     from pipeline.cli.lengths_view import show
+    from pipeline.cli.training_run import say_refused
     from pipeline.training.files import recorded_windows
     from pipeline.training.lengths import CapTally, bucket_costs, distribution_of, max_length_choices, uncapped, with_max_length
 
@@ -89,7 +119,7 @@ def lengths(
     policy = settings.window.policy()
     counts: Counter[str] = Counter()
     whole = distribution_of(window for _, window in recorded_windows(settings, recording, [uncapped(policy)], counts))
-    _say_refused(counts)
+    say_refused(counts)
     if not whole.windows:
         raise ConfigurationError(f"{recording}: makes no window; is a sensor of [sensors] names in it?")
     tallies = {choice: CapTally(choice) for choice in max_length_choices(policy, whole.longest, _numbers("max-length", max_length))}
@@ -101,20 +131,28 @@ def lengths(
     show(whole, [tally.cost() for tally in by_place], padding, policy.max_length)
 
 
-def _say_refused(counts: Counter[str]) -> None:
-    refused = {name.removeprefix("rejected_"): count for name, count in sorted(counts.items()) if name.startswith("rejected_")}
-    if refused:
-        say(f"refused readings, as they would be live: {', '.join(f'{count} {reason}' for reason, count in refused.items())}")
+def _conditions(count: int | None, settings: str) -> OperatingConditions | None:
+    names = tuple(name.strip() for name in settings.split(",") if name.strip())
+    if count is None and not names:
+        return None
+    if count is None or not names:
+        raise ConfigurationError(
+            "--conditions and --settings: each needs the other; give how many conditions, and the sensors that tell them"
+        )
+    return OperatingConditions(names, count)
 
 
-def _shown(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each output, or one for the classes together."""
-    plain = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
-    if plain:
-        yield ", ".join(f"{name} {value:.4g}" for name, value in plain.items())
-    for output, of_output in metrics.items():
-        if output not in plain:
-            yield f"{output}: {', '.join(f'{name} {value:.4g}' for name, value in of_output.items())}"
+def _shares(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigurationError(f"--{option} {text}: must be shares, such as 0.3,0.5") from None
+
+
+def _one_of(option: str, text: str, allowed: Sequence[str]) -> str:
+    if text not in allowed:
+        raise ConfigurationError(f"--{option} {text}: must be one of {', '.join(allowed)}")
+    return text
 
 
 def _numbers(option: str, text: str | None) -> tuple[int, ...]:
@@ -123,5 +161,5 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...]:
     except ValueError:
         numbers = (0,)
     if any(number < 1 for number in numbers):
-        raise ConfigurationError(f"--{option} {text}: must be numbers of steps, such as 32,64,128")
+        raise ConfigurationError(f"--{option} {text}: must be numbers from 1 on, such as 32,64,128")
     return numbers

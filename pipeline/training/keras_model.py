@@ -1,133 +1,181 @@
-"""The model and its fitting: Masking -> LSTM -> Dense. The only training module that runs Keras; it knows arrays, no windows.
+"""Finding the weights of a network, epoch by epoch. With `architectures` the only training module that runs Keras; it knows
+arrays, no windows.
 
-The model is fitted on inputs and labels of about unit size, and the factors are then folded into its weights: the model that
-is saved takes the contract's inputs and answers in the label's unit. Rejected: layers that scale, which would have to be
-proven to keep the mask, and cost at each score.
+The network is fitted on labels of about unit size; their mean and deviation are then folded into the last layer, so that the
+model that is saved answers in the label's unit. Rejected: `Model.fit`; a training that goes on after a kill, with the result
+of one that was not killed, needs the state of all of its callbacks and of its data set.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.quiet import quiet_stderr
-from pipeline.training.batches import TrainingBatches
-from pipeline.training.dataset import PADDING_VALUE, Examples
-from pipeline.training.metrics import Epoch
+from pipeline.scoring.keras_engine import keras, tf
+from pipeline.training.architectures import Network, Shape, build
+from pipeline.training.batches import Members, TrainingBatches
+from pipeline.training.checkpoint import Arrays, Checkpoints, Standing
+from pipeline.training.progress import Epoch, Watch
 from pipeline.training.recipe import Recipe, Task
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-with quiet_stderr():
-    import keras  # type: ignore[import-untyped]
-    import tensorflow as tf  # type: ignore[import-untyped]
 
 _LEAST_PATIENCE = 3
 
 
 class Fitted(NamedTuple):
-    """A saved model, and how it came about."""
+    """How a model came about."""
 
-    epochs: int
+    history: tuple[Epoch, ...]
     best_epoch: int  # the one whose weights were kept, from 1
 
 
-class _Scales(NamedTuple):
-    """What the model does not see: inputs are divided by `inputs`, labels are `mean` + `deviation` times its answer."""
+class Material(NamedTuple):
+    """What a network learns from, and by what it is judged; nothing held out: by nothing."""
 
-    inputs: NDArray[np.float32]
+    training: TrainingBatches
+    held_out: TrainingBatches | None
+    vocabularies: tuple[int, ...] = ()  # of each input of codes
+
+
+class _LabelScale(NamedTuple):
+    """Labels are `mean` + `deviation` times what the network is fitted to; each by output."""
+
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
 
 
-class _Networks(NamedTuple):
-    fitted: Any  # with dropout
-    saved: Any  # the same layers without
-    lstm: Any
-    dense: Any
+def fit_model(material: Material, recipe: Recipe, model_file: Path, checkpoints: Checkpoints, watch: Watch) -> Fitted:
+    """Fits a network and saves it, with the weights of the epoch that was best on what is held out, else of the last.
 
-
-def fit_model(training: Examples, held_out: Examples, recipe: Recipe, model_file: Path, on_epoch: Callable[[Epoch], None]) -> Fitted:
-    """Fits a model and saves it, with the weights of the epoch that was best on the held-out examples.
-
-    On one machine equal arguments give equal weights.
+    Goes on where the checkpoints say that it stood. On one machine equal arguments give equal weights, however often
+    it was interrupted.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    scales = _scales(training, recipe.task)
-    batches = TrainingBatches(_scaled(training, scales), recipe.batch_size, recipe.seed)
-    checks = TrainingBatches(_scaled(held_out, scales), recipe.batch_size, recipe.seed)
-    networks = _networks(*batches.widths, recipe)
-    epochs = recipe.epochs_of(len(batches))
-    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, epochs * len(batches))
-    networks.fitted.compile(
-        keras.optimizers.Adam(schedule, clipnorm=1.0),
-        loss="mse" if recipe.task is Task.REGRESSION else "categorical_crossentropy",
-        # XLA would compile for each shape of batch anew.
-        jit_compile=False,
-    )
-    stopping = keras.callbacks.EarlyStopping(patience=max(_LEAST_PATIENCE, epochs // 4), restore_best_weights=True)
-    history = networks.fitted.fit(
-        _stream(batches),
-        validation_data=_stream(checks),
-        epochs=epochs,
-        verbose=0,
-        shuffle=False,
-        callbacks=[stopping, _reporter(epochs, on_epoch)],
-    )
-    _fold(networks, scales)
-    networks.saved.save(model_file)
-    return Fitted(len(history.epoch), 1 + int(np.argmin(history.history["val_loss"])))
+    keras.utils.set_random_seed(recipe.fitting.seed)
+    examples = material.training.examples
+    shape = Shape(examples.inputs.shape[1], material.vocabularies, examples.targets.shape[1])
+    scale = _label_scale(examples.targets, recipe.task)
+    trainer = _Trainer(build(recipe.architecture, shape, recipe.task), recipe, scale)
+    epochs = recipe.fitting.epochs_of(len(material.training.plan(1)))
+    standing = checkpoints.read() or Standing((), (), ())
+    if standing.history:
+        trainer.variables = standing.variables
+    while not _is_over(standing.history, epochs):
+        number = len(standing.history) + 1
+        loss = trainer.learn(material.training, number, epochs, watch)
+        held_out = None if material.held_out is None else trainer.loss_of(material.held_out)
+        history = (*standing.history, Epoch(number, epochs, loss, held_out))
+        best = trainer.weights if _best(history) == number else standing.best
+        standing = Standing(history, trainer.variables, best)
+        checkpoints.write(standing)
+        watch.on_epoch(history[-1])
+    trainer.save(standing.best, model_file)
+    return Fitted(standing.history, _best(standing.history))
 
 
-def _networks(columns: int, outputs: int, recipe: Recipe) -> _Networks:
-    inputs = keras.Input((None, columns), name="steps")
-    lstm = keras.layers.LSTM(recipe.units, name="lstm")
-    dense = keras.layers.Dense(outputs, activation="softmax" if recipe.task is Task.CLASSIFICATION else None, name="outputs")
-    last = lstm(keras.layers.Masking(PADDING_VALUE, name="masking")(inputs))
-    fitted = keras.Model(inputs, dense(keras.layers.Dropout(recipe.dropout)(last)))
-    return _Networks(fitted, keras.Model(inputs, dense(last)), lstm, dense)
+class _Trainer:
+    """A network, its optimizer, and the steps compiled for batches of any size."""
+
+    def __init__(self, network: Network, recipe: Recipe, scale: _LabelScale) -> None:
+        self._network = network
+        self._fitting = recipe.fitting
+        self._scale = scale
+        self._is_classifier = recipe.task is Task.CLASSIFICATION
+        self._optimizer = keras.optimizers.Adam(recipe.fitting.learning_rate, clipnorm=1.0)
+        self._optimizer.build(network.trained.trainable_variables)
+        signature = [
+            tuple(tf.TensorSpec(given.shape, given.dtype) for given in network.trained.inputs),
+            tf.TensorSpec((None, network.last.units), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        ]
+        self._step = tf.function(self._one_step, input_signature=signature)
+        self._judge = tf.function(self._total_loss, input_signature=signature)
+
+    def learn(self, batches: TrainingBatches, number: int, epochs: int, watch: Watch) -> float:
+        """One epoch; the mean loss of its windows."""
+        plan = batches.plan(number)
+        totals = np.zeros(2)
+        for done, members in enumerate(plan):
+            self._optimizer.learning_rate.assign(self._fitting.rate_at((number - 1 + (done + 0.5) / len(plan)) / epochs))
+            totals += self._totals(self._step, batches, members)
+            watch.on_step(number, done + 1, len(plan))
+        return float(totals[0] / totals[1])
+
+    def loss_of(self, batches: TrainingBatches) -> float:
+        """The mean loss of windows that nothing is learnt from."""
+        totals = np.sum([self._totals(self._judge, batches, members) for members in batches.plan(0)], axis=0)
+        return float(totals[0] / totals[1])
+
+    @property
+    def weights(self) -> Arrays:
+        """Of the network."""
+        return tuple(self._network.saved.get_weights())
+
+    @property
+    def variables(self) -> Arrays:
+        """All that a further epoch depends on: weights, the optimizer's, and the state of the dropouts."""
+        return tuple(variable.numpy() for variable in self._all())
+
+    @variables.setter
+    def variables(self, values: Arrays) -> None:
+        for variable, value in zip(self._all(), values, strict=True):
+            variable.assign(value)
+
+    def save(self, weights: Arrays, model_file: Path) -> None:
+        """Writes the network with these weights, and the scale of the labels folded into them."""
+        self._network.saved.set_weights(list(weights))
+        kernel, bias = self._network.last.get_weights()
+        self._network.last.set_weights([kernel * self._scale.deviation, bias * self._scale.deviation + self._scale.mean])
+        self._network.saved.save(model_file)
+
+    def _all(self) -> list[Any]:
+        return [*self._network.trained.variables, *self._optimizer.variables]
+
+    def _totals(self, step: Any, batches: TrainingBatches, members: Members) -> NDArray[np.float64]:
+        """The sums of loss times weight and of the weights."""
+        inputs, targets, weights = batches.batch(members)
+        scaled = (targets - self._scale.mean) / self._scale.deviation
+        found: NDArray[np.float32] = step(tuple(map(tf.constant, inputs)), tf.constant(scaled), tf.constant(weights)).numpy()
+        return found.astype(np.float64)
+
+    def _one_step(self, inputs: Any, targets: Any, weights: Any) -> Any:
+        variables = self._network.trained.trainable_variables
+        with tf.GradientTape() as tape:
+            totals = self._weighed(self._network.trained(list(inputs), training=True), targets, weights)
+            loss = totals[0] / totals[1]
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        return totals
+
+    def _total_loss(self, inputs: Any, targets: Any, weights: Any) -> Any:
+        return self._weighed(self._network.trained(list(inputs), training=False), targets, weights)
+
+    def _weighed(self, outputs: Any, targets: Any, weights: Any) -> Any:
+        if self._is_classifier:
+            losses = keras.losses.categorical_crossentropy(targets, outputs)
+        else:
+            # Where there is no target, whatever the network says is right.
+            there = tf.math.is_finite(targets)
+            counts = tf.reduce_sum(tf.cast(there, tf.float32), axis=1)
+            losses = tf.reduce_sum(tf.square(outputs - tf.where(there, targets, outputs)), axis=1) / tf.maximum(counts, 1)
+        return tf.stack([tf.reduce_sum(losses * weights), tf.reduce_sum(weights)])
 
 
-def _scales(training: Examples, task: Task) -> _Scales:
-    def or_one(size: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.where(size > 0, size, 1).astype(np.float32)
-
-    # Sensor values have unit size already; seconds since the step before may have any.
-    inputs = or_one(np.sqrt(np.square(training.inputs, dtype=np.float64).mean(axis=0)))
-    if task is Task.CLASSIFICATION:
-        outputs = training.targets.shape[1]
-        return _Scales(inputs, np.zeros(outputs, np.float32), np.ones(outputs, np.float32))
-    return _Scales(inputs, training.targets.mean(axis=0), or_one(training.targets.std(axis=0)))
+def _label_scale(targets: NDArray[np.float32], task: Task) -> _LabelScale:
+    outputs = targets.shape[1]
+    if task is not Task.REGRESSION:
+        # Classes are 0 or 1, and the values of the next step are scaled as the inputs are.
+        return _LabelScale(np.zeros(outputs, np.float32), np.ones(outputs, np.float32))
+    deviation = targets.std(axis=0)
+    return _LabelScale(targets.mean(axis=0), np.where(deviation > 0, deviation, 1).astype(np.float32))
 
 
-def _scaled(examples: Examples, scales: _Scales) -> Examples:
-    targets = (examples.targets - scales.mean) / scales.deviation
-    return Examples(examples.inputs / scales.inputs, examples.lengths, targets)
+def _best(history: tuple[Epoch, ...]) -> int:
+    """The number of the first epoch with the least loss on what is held out, else of the last."""
+    losses = [epoch.held_out_loss for epoch in history if epoch.held_out_loss is not None]
+    return 1 + losses.index(min(losses)) if losses else len(history)
 
 
-def _fold(networks: _Networks, scales: _Scales) -> None:
-    """The weights that do to the inputs and labels as they are what these do to the scaled ones."""
-    kernel, recurrent_kernel, bias = networks.lstm.get_weights()
-    networks.lstm.set_weights([kernel / scales.inputs[:, None], recurrent_kernel, bias])
-    kernel, bias = networks.dense.get_weights()
-    networks.dense.set_weights([kernel * scales.deviation, bias * scales.deviation + scales.mean])
-
-
-def _stream(batches: TrainingBatches) -> Any:
-    """A data set that gives the batches of one more epoch each time it is gone through."""
-    columns, outputs = batches.widths
-    signature = (tf.TensorSpec((None, None, columns), tf.float32), tf.TensorSpec((None, outputs), tf.float32))
-    stream = tf.data.Dataset.from_generator(batches.epoch, output_signature=signature)
-    return stream.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
-
-
-def _reporter(epochs: int, on_epoch: Callable[[Epoch], None]) -> Any:
-    return keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda index, logs: on_epoch(Epoch(index + 1, epochs, float(logs["loss"]), float(logs["val_loss"])))
-    )
+def _is_over(history: tuple[Epoch, ...], epochs: int) -> bool:
+    patience = max(_LEAST_PATIENCE, epochs // 4)
+    return len(history) >= epochs or (bool(history) and len(history) - _best(history) >= patience)

@@ -1,9 +1,10 @@
-"""From labelled windows to a bundle with its metrics. Knows neither the files of recordings and labels nor a model library."""
+"""From labelled windows to a bundle with its metrics and report. Knows neither the files of recordings and labels nor a model library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,19 +12,35 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.features import ragged
 from pipeline.core.policy import WindowPolicy
 from pipeline.errors import ConfigurationError
 from pipeline.scoring.bundle import Bundle, require_place, write_bundle
-from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor, is_plain_name
+from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor, encode_contract, is_plain_name
+from pipeline.scoring.drift import sample, with_distributions
+from pipeline.scoring.engine import Engine
+from pipeline.scoring.golden import add_golden
 from pipeline.scoring.probe import prove_padding_invariance
 from pipeline.scoring.scorer import Scorer
-from pipeline.training.dataset import PADDING_VALUE, LabelledWindows, fit_scaling, make_examples, split_devices
-from pipeline.training.metrics import Epoch, classification_metrics, regression_metrics
-from pipeline.training.recipe import Recipe, Task
+from pipeline.training.batches import Thinning, TrainingBatches
+from pipeline.training.channel_scales import fit_channels
+from pipeline.training.checkpoint import Checkpoints
+from pipeline.training.dataset import PADDING_VALUE, Examples, LabelledWindows, make_examples, split_devices
+from pipeline.training.judged import Judged, judge
+from pipeline.training.progress import Watch
+from pipeline.training.recipe import Fitting, Recipe, Task
+from pipeline.training.report import Training, write_report
+from pipeline.training.scaling import fit_contract
+from pipeline.training.step_labels import scaled_next_steps
+from pipeline.training.weights import window_weights
 
 LIBRARIES = ("keras", "tensorflow", "numpy", "sensorline")
+
+Floats = NDArray[np.float32]
+
+_WINDOWS_FOR_SCALES = 2_000  # so many are enough to know how large seconds and step numbers are
 
 
 @dataclass(frozen=True)
@@ -33,11 +50,17 @@ class Destination:
     folder: Path
     name: str
     version: str = "1"
+    resume: bool = False  # go on with a training that was cut off, if there is one
 
     def __post_init__(self) -> None:
         if not is_plain_name(self.name):
             raise ConfigurationError(f"name = {self.name!r}: no name for a model; use letters, digits and dashes")
         require_place(self.folder)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the training stands, until the bundle is there."""
+        return self.folder.with_name(f"{self.folder.name}.training")
 
 
 def train_bundle(
@@ -46,77 +69,133 @@ def train_bundle(
     policy: WindowPolicy,
     recipe: Recipe,
     destination: Destination,
-    on_epoch: Callable[[Epoch], None],
+    watch: Watch,
 ) -> Bundle:
-    """Trains on some devices, keeps what was best on the others, and writes the bundle.
+    """Trains on some devices, keeps what was best on the others, and writes the bundle and its report.
 
     `sensors`: those of the windows, in their order; their mean and scale are fitted here, on the training devices alone. The
     metrics are those of the held-out devices, scored as the scorer would; as the best epoch was chosen by them, they are a
-    little too good. Raises `ConfigurationError` for fewer than two devices with labels.
+    little too good. Raises `ConfigurationError` for fewer than two devices with labels, if some are to be held out.
     """
-    training_devices, held_out_devices = split_devices(labelled.devices, recipe.holdout, recipe.seed)
-    training, held_out = labelled.of(training_devices), labelled.of(held_out_devices)
-    steps = ragged(training.windows)
-    contract = _contract(labelled, _scaled(sensors, steps.values), policy, recipe, destination)
-    features = contract.features()
+    training, held_out = _split(labelled, recipe.fitting)
+    contract = _contract(training, sensors, policy, recipe, destination)
+    training, held_out = (_with_scaled_targets(windows, contract) for windows in (training, held_out))
+    examples = make_examples(training.windows, training.targets, contract)
+    checkpoints = Checkpoints(destination.checkpoints, _fingerprint(examples, contract, recipe))
+    if not destination.resume:
+        checkpoints.remove()
     # They start TensorFlow, which takes seconds: only once everything else is right.
     from pipeline.scoring.keras_engine import KerasEngine
     from pipeline.scoring.onnx_file import add_onnx
-    from pipeline.training.keras_model import fit_model
+    from pipeline.training.keras_model import Material, fit_model
 
+    batches = _batches(examples, recipe, Thinning(_device_numbers(training), recipe.fitting.stride))
+    checks = _batches(make_examples(held_out.windows, held_out.targets, contract), recipe, None) if held_out.windows else None
+    vocabularies = tuple(sensor.vocabulary for sensor in contract.coded_sensors)
     with TemporaryDirectory(prefix="sensorline-train-") as folder:
         model_file = Path(folder, MODEL_FILE)
-        examples = make_examples(steps, training.targets, features)
-        fitted = fit_model(examples, make_examples(ragged(held_out.windows), held_out.targets, features), recipe, model_file, on_epoch)
+        fitted = fit_model(Material(batches, checks, vocabularies), recipe, model_file, checkpoints, watch)
         engine = KerasEngine(model_file)
-        prove_padding_invariance(engine, contract.max_length)
+        prove_padding_invariance(engine, contract.longest)
+        judged = judge(Scorer(contract, engine, ""), held_out, recipe.task)
+        contract = _with_distributions(contract, engine, training, held_out)
         metrics = {
-            "held_out": _metrics(Scorer(contract, engine, ""), training, held_out, recipe.task),
-            "held_out_devices": sorted(held_out_devices),
-            "windows": {
-                "training": len(training.windows),
-                "held_out": len(held_out.windows),
-                "unlabelled": labelled.unlabelled,
-                "too_short": labelled.too_short,
-            },
-            "epochs": fitted.epochs,
+            **_held_out_metrics(judged, recipe, np.nanmean(training.targets, axis=0)),
+            "held_out_devices": sorted(held_out.devices),
+            "windows": _window_counts(labelled, training, held_out),
+            "epochs": len(fitted.history),
             "best_epoch": fitted.best_epoch,
-            "recipe": msgspec.to_builtins(asdict(recipe)),
+            "recipe": msgspec.to_builtins(recipe),
         }
         contract, files = add_onnx(msgspec.structs.replace(contract, metrics=metrics), engine, Path(folder))
-        return write_bundle(destination.folder, contract, {MODEL_FILE: model_file} | files)
+        golden = add_golden(contract, engine, (held_out.windows or training.windows), Path(folder))
+        bundle = write_bundle(destination.folder, contract, {MODEL_FILE: model_file} | files | golden)
+    write_report(Training(bundle.contract, recipe, fitted.history, fitted.best_epoch, judged), bundle.folder)
+    checkpoints.remove()
+    return bundle
 
 
-def _scaled(sensors: Sequence[ContractSensor], values: np.typing.NDArray[np.float32]) -> tuple[ContractSensor, ...]:
-    scaling = zip(sensors, *fit_scaling(values), strict=True)
-    return tuple(msgspec.structs.replace(sensor, mean=mean, scale=scale) for sensor, mean, scale in scaling)
+def _split(labelled: LabelledWindows, fitting: Fitting) -> tuple[LabelledWindows, LabelledWindows]:
+    """(windows to learn from, windows to judge by)"""
+    if fitting.holdout == 0:
+        return labelled, labelled.of(frozenset())
+    training, held_out = split_devices(labelled.devices, fitting.holdout, fitting.seed)
+    return labelled.of(training), labelled.of(held_out)
 
 
 def _contract(
-    labelled: LabelledWindows, sensors: tuple[ContractSensor, ...], policy: WindowPolicy, recipe: Recipe, destination: Destination
+    training: LabelledWindows, sensors: Sequence[ContractSensor], policy: WindowPolicy, recipe: Recipe, destination: Destination
 ) -> Contract:
-    return Contract(
+    some = ragged(training.windows[:: 1 + len(training.windows) // _WINDOWS_FOR_SCALES])
+    unfitted = Contract(
         name=destination.name,
         version=destination.version,
-        sensors=sensors,
-        channels=recipe.channels,
+        sensors=tuple(map(_embedded, sensors)),
+        channels=fit_channels(recipe.channels, some),
         fill=recipe.fill,
         padding_value=PADDING_VALUE,
         max_length=policy.max_length,
+        last=recipe.last,
         window=policy.spec(tuple(sensor.name for sensor in sensors)),
         task=recipe.task,
-        outputs=tuple(ContractOutput(output) for output in labelled.outputs),
+        outputs=tuple(ContractOutput(output) for output in training.outputs),
+        step_outputs=(ContractOutput("attention"),) if recipe.architecture.attention else (),
         libraries={library: version(library) for library in LIBRARIES},
     )
+    return fit_contract(unfitted, training.as_recorded.windows, recipe.conditions, recipe.fitting.seed)
 
 
-def _metrics(scorer: Scorer, training: LabelledWindows, held_out: LabelledWindows, task: Task) -> dict[str, Any]:
-    """Of the classes together, or of each output by name."""
-    found = scorer.score(held_out.windows).outputs
-    if task is Task.CLASSIFICATION:
-        return classification_metrics(found, held_out.targets)
-    mean = training.targets.mean(axis=0).tolist()
+def _embedded(sensor: ContractSensor) -> ContractSensor:
+    """A sensor with codes is an input of its own, with a code more for what is unobserved."""
+    if not sensor.codes:
+        return sensor
+    return msgspec.structs.replace(sensor, vocabulary=len(sensor.codes) + 2, unobserved=len(sensor.codes) + 1)
+
+
+def _with_scaled_targets(labelled: LabelledWindows, contract: Contract) -> LabelledWindows:
+    """A forecast is of scaled values, since only so do the errors of different sensors compare."""
+    if contract.task != Task.FORECAST:
+        return labelled
+    return labelled.with_targets(scaled_next_steps(labelled.targets, contract.features().scaling))
+
+
+def _batches(examples: Examples, recipe: Recipe, thinning: Thinning | None) -> TrainingBatches:
+    fitting = recipe.fitting
+    return TrainingBatches(examples, fitting.batch_size, fitting.seed, weights=window_weights(examples.targets, recipe), thinning=thinning)
+
+
+def _device_numbers(labelled: LabelledWindows) -> NDArray[np.int64]:
+    """A number for each device of each copy of the recording."""
+    copies = labelled.copies or (0,) * len(labelled.windows)
+    numbers: dict[tuple[str, int], int] = {}
+    keys = ((window.device, copy) for window, copy in zip(labelled.windows, copies, strict=True))
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _fingerprint(examples: Examples, contract: Contract, recipe: Recipe) -> str:
+    """Tells this training from any that would not come out the same."""
+    digest = hashlib.sha256(encode_contract(contract) + msgspec.json.encode(recipe))
+    for array in (examples.lengths, examples.targets, *examples.model_inputs):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _held_out_metrics(judged: Mapping[float, Judged], recipe: Recipe, training_mean: Floats) -> dict[str, Any]:
+    """Of the recording as it is, and of each thinned copy, by the share of the readings that it lacks."""
+    by_share = {share: of_copy.metrics(recipe, training_mean) for share, of_copy in judged.items()}
+    thinned = {f"{share:g}": metrics for share, metrics in by_share.items() if share}
+    return {"held_out": by_share.get(0, {}), **({"held_out_thinned": thinned} if thinned else {})}
+
+
+def _with_distributions(contract: Contract, engine: Engine, training: LabelledWindows, held_out: LabelledWindows) -> Contract:
+    trained, judged = (sample(labelled.as_recorded.windows) for labelled in (training, held_out))
+    return with_distributions(contract, engine, trained, judged or trained)
+
+
+def _window_counts(labelled: LabelledWindows, training: LabelledWindows, held_out: LabelledWindows) -> dict[str, int]:
     return {
-        output: regression_metrics(found[:, column], held_out.targets[:, column], mean[column])
-        for column, output in enumerate(held_out.outputs)
+        "training": len(training.windows),
+        "held_out": len(held_out.windows),
+        "unlabelled": labelled.unlabelled,
+        "too_short": labelled.too_short,
     }

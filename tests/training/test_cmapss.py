@@ -15,7 +15,8 @@ from pipeline.scoring.contract import ContractSensor
 from pipeline.scoring.load import open_scorer
 from pipeline.training.dataset import label_windows
 from pipeline.training.labels import last_step, read_label_table
-from pipeline.training.recipe import Recipe
+from pipeline.training.progress import Watch
+from pipeline.training.recipe import Architecture, Fitting, Recipe
 from pipeline.training.train import Destination, train_bundle
 from pipeline.wire.readings import ReadingDecoder
 from producers.cmapss import CYCLE_MS, Converted, Split, convert_cmapss
@@ -35,10 +36,10 @@ def windows(converted: Converted, step: int) -> list[Window]:
 
 def test_a_quickly_trained_model_tells_the_life_left_of_the_test_engines(cmapss_folder: Path, tmp_path: Path) -> None:
     training = convert_cmapss(cmapss_folder, "FD001", Split.TRAIN, tmp_path / "train")
-    recipe = Recipe(cap=CAP, units=32, epochs=8, batch_size=64)
+    recipe = Recipe(cap=CAP, architecture=Architecture(units=(32,)), fitting=Fitting(epochs=8))
     labelled = label_windows(windows(training, step=10), read_label_table(training.labels, recipe))
     sensors = [ContractSensor(sensor) for sensor in SENSORS]
-    bundle = train_bundle(labelled, sensors, policy(10), recipe, Destination(tmp_path / "rul", "rul"), lambda _: None)
+    bundle = train_bundle(labelled, sensors, policy(10), recipe, Destination(tmp_path / "rul", "rul"), Watch(lambda _: None))
 
     test = convert_cmapss(cmapss_folder, "FD001", Split.TEST, tmp_path / "test")
     last = {window.device: window for window in windows(test, step=10)}

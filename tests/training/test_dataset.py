@@ -1,16 +1,19 @@
-"""The split by device, the scaling, and the batches of an epoch."""
+"""The split by device, the copies of a recording, and what is given to the model."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.features import FeatureSpec, ragged
+from pipeline.core.features import Age, Averages, Value
 from pipeline.errors import ConfigurationError
-from pipeline.training.batches import TrainingBatches
-from pipeline.training.dataset import Examples, LabelledWindows, fit_scaling, make_examples, split_devices
+from pipeline.scoring.contract import Contract, ContractOutput, ContractSensor
+from pipeline.training.dataset import LabelledWindows, make_examples, split_devices
 from tests.support.windows import make_window
 
 
@@ -44,56 +47,53 @@ def test_windows_go_with_their_device() -> None:
     assert chosen.devices == {"pump-1"}
 
 
-def test_scaling_is_mean_and_deviation_of_what_was_observed() -> None:
-    nan = np.nan
-    values = np.array([[1, 5, nan, 2.5], [3, 5, nan, nan], [nan, 5, nan, 7.5]], np.float32)
-    mean, scale = fit_scaling(values)
-    assert mean == (2, 5, 0, 5)
-    assert scale == (1, 1, 1, 2.5), "a constant sensor, and one never observed, have scale 1"
+def test_a_copy_stands_behind_the_recording_as_it_is() -> None:
+    windows = tuple(make_window([[number]], ["x"], device=f"pump-{number % 2}") for number in range(4))
+    whole = LabelledWindows(windows, np.arange(4, dtype=np.float32)[:, None], ("rul",), unlabelled=1)
+    together = whole + replace(whole, unlabelled=7) + whole.of(frozenset({"pump-1"}))
+    assert together.copies == (0, 0, 0, 0, 1, 1, 1, 1, 2, 2)
+    assert together.targets.ravel().tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 1, 3]
+    assert together.unlabelled == 1
+    assert together.of(frozenset({"pump-1"})).copies == (0, 0, 1, 1, 2, 2)
+    assert together.as_recorded.windows == whole.windows == whole.as_recorded.windows
 
 
-def test_a_sensor_that_varies_by_rounding_only_is_not_blown_up() -> None:
-    values = np.array([[100.0], [np.nextafter(np.float32(100), np.float32(200))]] * 50, np.float32)
-    assert fit_scaling(values).scale == (1,)
+def contract(**changes: Any) -> Contract:
+    """Of two sensors and windows of up to 40 steps."""
+    sensors = (ContractSensor("x", mean=1, scale=2), ContractSensor("y"))
+    fields: dict[str, Any] = {"sensors": sensors, "max_length": 40, "outputs": (ContractOutput("rul"),)}
+    return Contract(name="m", version="1", window={}, task="regression", **fields | changes)
 
 
 def test_examples_never_look_like_padding() -> None:
-    windows = [make_window([[0.0, 0.0], [1.0, 0.0]], ["x", "y"])]
-    examples = make_examples(ragged(windows), np.zeros((1, 1), np.float32), FeatureSpec((0, 0), (1, 1)))
+    windows = [make_window([[1.0, 0.0], [1.0, 0.0]], ["x", "y"])]
+    examples = make_examples(windows, np.zeros((1, 1), np.float32), contract())
     assert np.any(examples.inputs != 0, axis=1).all()
 
 
-def numbered_examples(lengths: list[int]) -> Examples:
-    """Window i, from 1, has the input and the target i in all its steps."""
-    numbers = np.arange(1, len(lengths) + 1, dtype=np.float32)
-    return Examples(np.repeat(numbers, lengths)[:, None], np.array(lengths, np.int64), numbers[:, None])
+def test_examples_are_the_last_steps_in_many_small_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    windows = [make_window(random.normal(size=(int(length), 2)), ["x", "y"]) for length in random.integers(1, 41, 30)]
+    wanted = contract(last=7, channels=(Value(), Age(), Averages((3,))))
+    whole = make_examples(windows, np.zeros((30, 1), np.float32), wanted)
+    assert whole.lengths.tolist() == [min(7, window.length) for window in windows]
+    assert whole.inputs.shape == (whole.lengths.sum(), 5)
+    monkeypatch.setattr("pipeline.training.dataset.WINDOWS_AT_ONCE", 4)
+    pieces = make_examples(windows, np.zeros((30, 1), np.float32), wanted)
+    assert pieces.inputs.tobytes() == whole.inputs.tobytes()
 
 
-@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=80), batch_size=st.integers(1, 20), seed=st.integers(0, 99))
-@settings(deadline=None)
-def test_an_epoch_has_each_window_once_padded_on_the_right(lengths: list[int], batch_size: int, seed: int) -> None:
-    batches = TrainingBatches(numbered_examples(lengths), batch_size, seed)
-    for _ in range(2):
-        epoch = list(batches.epoch())
-        assert len(epoch) == len(batches)
-        assert sorted(number for _, targets in epoch for number in targets.ravel()) == list(range(1, len(lengths) + 1))
-        for inputs, targets in epoch:
-            assert 1 <= len(targets) <= batch_size
-            for steps, number in zip(inputs[:, :, 0], targets.ravel(), strict=True):
-                length = lengths[int(number) - 1]
-                assert steps.tolist() == [number] * length + [0] * (len(steps) - length)
+def test_codes_stand_beside_the_features() -> None:
+    sensors = (ContractSensor("mode", codes=("off", "on"), vocabulary=4, unobserved=3), ContractSensor("y"))
+    windows = [make_window([[1, 5], [np.nan, 6]], ["mode", "y"]), make_window([[2, 7]], ["mode", "y"])]
+    examples = make_examples(windows, np.zeros((2, 1), np.float32), contract(sensors=sensors))
+    assert examples.inputs.tolist() == [[5], [6], [7]]
+    assert [codes.tolist() for codes in examples.codes] == [[1, 3, 2]]
+    only_codes = make_examples(windows, np.zeros((2, 1), np.float32), contract(sensors=sensors[:1]))
+    assert [given.tolist() for given in only_codes.model_inputs] == [[1, 3, 2]]
 
 
-def test_epochs_differ_and_equal_seeds_give_equal_ones() -> None:
-    def order(seed: int) -> list[list[float]]:
-        batches = TrainingBatches(numbered_examples([3] * 50), 8, seed)
-        return [[float(number) for _, targets in batches.epoch() for number in targets.ravel()] for _ in range(2)]
-
-    assert order(1) == order(1)
-    assert order(1)[0] != order(1)[1]
-    assert order(1) != order(2)
-
-
-def test_windows_of_like_length_are_batched_together() -> None:
-    batches = TrainingBatches(numbered_examples([5] * 500 + [100] * 500), 50, 1)
-    assert {inputs.shape[1] for inputs, _ in batches.epoch()} == {5, 100}
+def test_a_window_that_no_scorer_would_take_is_named() -> None:
+    sensors = (ContractSensor("mode", codes=("off", "on"), vocabulary=3),)
+    with pytest.raises(ConfigurationError, match=r"window of pump-1 from .*: mode is 3, which is none of the codes 1 to 2"):
+        make_examples([make_window([[3]], ["mode"])], np.zeros((1, 1), np.float32), contract(sensors=sensors))
