@@ -6,6 +6,7 @@ One log is played through the real windower under several configurations; what i
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from docs.lengths_picture import make_lengths
 from pipeline.config.window import WindowSettings
 from pipeline.core.episode import Episode
 from pipeline.core.step import RowFormat
@@ -222,7 +224,10 @@ def _draw_bar(axes: Axes, bar: Bar, late: Container[float]) -> None:
 
 def main() -> None:
     """Writes the pictures where the pages look for them."""
-    make(Path(__file__).parent / "pictures")
+    pictures = Path(__file__).parent / "pictures"
+    make(pictures)
+    if "SENSORLINE_DATA" in os.environ:
+        make_lengths(pictures, Path(os.environ["SENSORLINE_DATA"]))
 
 
 if __name__ == "__main__":

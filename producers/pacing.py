@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.clock import Clock
+from pipeline.records import Reading
 
 LONGEST_WAIT_S = 60.0  # a signal's time-out is bounded by the platform; a year is not
 
@@ -24,10 +26,11 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class Pacer:
-    """How a producer waits: by which clock, and until what ends it."""
+    """How a producer waits: by which clock, and until what ends it. `ask` is asked before each reading whether to go on."""
 
     clock: Clock
     stop: Stop
+    ask: Callable[[Reading], bool] | None = None
 
     def stopped_before(self, due_s: float) -> bool:
         """Waits until the monotonic clock shows `due_s`; returns early, and True, when told to stop."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipeline.brokers.protocol import Broker, Publisher, Record
 from pipeline.core.replay_order import arrivals
@@ -17,6 +18,7 @@ from pipeline.wire.headers import ARRIVAL, RESET, arrival_header, header, tick
 from pipeline.wire.times import INT64_MAX
 from producers.pacing import Pacer
 from producers.publishing import send_reading
+from producers.resuming import Published
 
 FLUSH_EVERY = 5_000  # readings; at a slower pace also before each wait
 POLL_S = 1.0
@@ -33,6 +35,7 @@ class ReplayPolicy:
     speed: float | None = 1.0
     close: bool = True  # end with the closing tick
     force: bool = False  # also into a topic that live readings go to
+    resume: bool = False  # go on with a replay that was stopped or killed, after what the log has of it
 
     def __post_init__(self) -> None:
         if self.speed is not None and not 0 < self.speed < float("inf"):
@@ -45,7 +48,7 @@ class ReplayPolicy:
 class Replayed:
     """What a replay published. A stopped one has no closing tick: its recording has not ended."""
 
-    readings: int
+    readings: int  # those that an earlier, resumed one had published are not counted
     last_arrival: int | None
     stopped: bool
 
@@ -62,9 +65,10 @@ def replay(
     partitions = sorted(broker.end_offsets(topic))
     if not policy.force:
         _refuse_live(broker, topic)
+    published = Published(broker, topic) if policy.resume else None
     publisher = broker.publisher()
     try:
-        return _Replay(publisher, topic, policy, pacer, progress or _silent).run(readings, partitions)
+        return _Replay(publisher, topic, policy, pacer, progress or _silent).run(readings, partitions, published)
     finally:
         publisher.close()
 
@@ -122,31 +126,43 @@ class _Replay:
         self._last_arrival: int | None = None
         self._begun_s = 0.0
 
-    def run(self, readings: Iterable[Reading], partitions: Sequence[int]) -> Replayed:
-        stopped = False
-        for arrival, reading in arrivals(readings):
+    def run(self, readings: Iterable[Reading], partitions: Sequence[int], published: Published | None) -> Replayed:
+        pairs = arrivals(readings)
+        head = next(pairs, None)
+        if head is None:
+            return Replayed(0, None, False)
+        pairs, fresh, is_closed = chain([head], pairs), partitions, False
+        if published is not None:
+            begun = published.begun(head[0])
+            fresh = [partition for partition in partitions if partition not in begun]
+            is_closed = published.is_closed(partitions)
+            pairs = published.remaining(pairs, begun)
+        self._tick_all(fresh, (RESET, b"1"), arrival_header(head[0]))
+        stopped = self._publish(pairs)
+        last = head[0] if self._last_arrival is None else self._last_arrival
+        if self._policy.close and not stopped and not (is_closed and not self._count):
+            self._tick_all(partitions, arrival_header(min(last + self._policy.idle_timeout_ms, INT64_MAX)))
+        self._flush()
+        return Replayed(self._count, last, stopped)
+
+    def _publish(self, pairs: Iterable[tuple[int, Reading]]) -> bool:
+        """Publishes all at their pace; returns whether it was stopped before the end."""
+        for arrival, reading in pairs:
             if self._last_arrival is None:
-                self._begin(arrival, partitions)
+                self._first_arrival = self._last_arrival = arrival
+                self._begun_s = self._pacer.clock.monotonic_s()
             elif arrival < self._last_arrival:
                 raise SensorlineError(f"reading {self._count + 1}, of {reading.device}, is not in replay order: sort by arrival first")
-            stopped = self._stopped_before(arrival)
-            if stopped:
-                break
+            if self._stopped_before(arrival, reading):
+                return True
             self._send(reading, arrival)
-        if self._last_arrival is not None:
-            if self._policy.close and not stopped:
-                self._tick_all(partitions, arrival_header(min(self._last_arrival + self._policy.idle_timeout_ms, INT64_MAX)))
+        return False
+
+    def _stopped_before(self, arrival: int, reading: Reading) -> bool:
+        """Waits until the reading is due, unless told to stop; what was sent is in the log before any wait."""
+        if self._pacer.ask is not None:
             self._flush()
-        return Replayed(self._count, self._last_arrival, stopped)
-
-    def _begin(self, arrival: int, partitions: Sequence[int]) -> None:
-        self._first_arrival = self._last_arrival = arrival
-        self._begun_s = self._pacer.clock.monotonic_s()
-        self._tick_all(partitions, (RESET, b"1"), arrival_header(arrival))
-        self._unflushed += 1
-
-    def _stopped_before(self, arrival: int) -> bool:
-        """Waits until a reading of this arrival is due, unless told to stop; what was sent is in the log before any wait."""
+            return not self._pacer.ask(reading)
         if self._policy.speed is None:
             return self._pacer.stop.is_set()
         due_s = self._begun_s + (arrival - self._first_arrival) / 1000 / self._policy.speed
@@ -165,6 +181,7 @@ class _Replay:
     def _tick_all(self, partitions: Sequence[int], *headers: tuple[str, bytes]) -> None:
         for partition in partitions:
             self._publisher.send(tick(self._topic, partition, headers))
+            self._unflushed += 1
 
     def _flush(self) -> None:
         self._publisher.flush()

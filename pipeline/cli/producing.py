@@ -1,26 +1,20 @@
-"""`sensorline simulate`, `replay` and `convert`: readings come to the topic, or to a recording."""
+"""`sensorline simulate`: readings come to the topic, or to a recording."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.brokers.protocol import Broker
 from pipeline.cli.context import configuration, connected, connector
-from pipeline.cli.output import progress, say
+from pipeline.cli.output import say
 from pipeline.clock import SystemClock
-from pipeline.config import Configuration
 from pipeline.config.durations import parse_duration
 from pipeline.errors import ConfigurationError
 from pipeline.process import stop_on_signals
-from producers.pacing import Pacer, Stop
-from producers.replay import ReplayPolicy
+from producers.pacing import Pacer
 from producers.simulator.spec import Faults, FleetSpec
-
-convert_app = typer.Typer(help="Convert other people's files to a recording and labels.", no_args_is_help=True)
 
 
 def simulate(  # noqa: PLR0913 - the options are the parameters
@@ -92,57 +86,3 @@ def _duration_ms(text: str | None) -> int | None:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigurationError(f'--duration {text}: {error}, or "none"') from None
-
-
-def replay(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(help="A recording: .parquet, .csv, .jsonl, or - for JSON Lines from standard input.")],
-    speed: Annotated[str, typer.Option(help='1 is the recording\'s own pace, 10 ten times as fast, "max" as fast as possible.')] = "1",
-    close: Annotated[bool, typer.Option("--close/--no-close", help="End with the tick that closes all windows.")] = True,
-    force: Annotated[bool, typer.Option("--force", help="Also into a topic that live readings go to; it ends all their windows.")] = False,
-) -> None:
-    """Replay a recording to the readings topic, in the order in which its readings arrived.
-
-    It begins by closing what is open in the topic and ends by closing what it has opened, so that a replay gives the same
-    windows whatever was there before.
-    """
-    chosen = configuration(context)
-    policy = ReplayPolicy(chosen.settings.window.idle_timeout_ms, _speed(speed), close, force)
-    with stop_on_signals() as stop:
-        replay_file(chosen, connector(chosen), file, policy, stop)
-
-
-def replay_file(chosen: Configuration, connect: Callable[[], Broker], file: str, policy: ReplayPolicy, stop: Stop) -> None:
-    """Publishes a recording to the configured readings topic; says how far it is, and at the end how much it was."""
-    from pipeline.recordings.ordering import in_replay_order
-    from producers.replay import replay as publish
-
-    recording = in_replay_order(file, tuple(chosen.settings.sensors.codes))
-    with connected(connect) as broker, progress(recording.total) as advance:
-        done = publish(broker, chosen.settings.topics.readings, recording.readings, policy, Pacer(SystemClock(), stop), advance)
-    say(f"{done.readings} readings published{', stopped before the end' if done.stopped else ''}")
-
-
-def _speed(text: str) -> float | None:
-    if text == "max":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(f'--speed {text}: must be a number, or "max"') from None
-
-
-@convert_app.command()
-def cmapss(
-    folder: Annotated[Path, typer.Argument(help="The folder of the C-MAPSS text files, gzipped or not.")],
-    out: Annotated[Path, typer.Option(help="The folder for recording.parquet and labels.parquet.")],
-    subset: Annotated[str, typer.Option(help="FD001, FD002, FD003 or FD004.")] = "FD001",
-    split: Annotated[str, typer.Option(help="train or test.")] = "train",
-) -> None:
-    """Convert NASA's C-MAPSS turbofan files: an engine is a device, a cycle one hour, the label is the remaining useful life."""
-    from producers.cmapss import Split, convert_cmapss
-
-    if split not in set(Split):
-        raise ConfigurationError(f"--split {split}: must be one of {', '.join(Split)}")
-    done = convert_cmapss(folder, subset, Split(split), out)
-    say(f"{done.readings} readings of {done.engines} engines in {done.recording}, labels in {done.labels}")

@@ -12,7 +12,8 @@ from pipeline.errors import ConfigurationError
 DEVICE = "device"
 TIME = "time"
 ARRIVAL = "arrival"
-RESERVED = (DEVICE, TIME, ARRIVAL)
+OFFSET = "_offset"  # of the record in the log, in what `sensorline record` wrote
+RESERVED = (DEVICE, TIME, ARRIVAL, OFFSET)
 
 
 class Layout(msgspec.Struct, frozen=True):

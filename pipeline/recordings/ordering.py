@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from pipeline.core.replay_order import arrivals, recorded_arrival
-from pipeline.errors import SensorlineError
-from pipeline.recordings.files import STANDARD_INPUT, read_recording
+from pipeline.errors import ConfigurationError, SensorlineError
+from pipeline.recordings.files import EXTENSIONS, STANDARD_INPUT, read_recording
+from pipeline.recordings.recorded import one_segment, recorded_topics, the_topic
 from pipeline.records import Reading
 
 RUN_LENGTH = 100_000  # readings; about 50 MB with three sensors, 150 MB with twenty-four
@@ -34,16 +35,36 @@ class OrderedRecording:
     readings: Iterator[Reading]
 
 
-def in_replay_order(source: str | Path, text: Collection[str] = ()) -> OrderedRecording:
-    """The recording, sorted stably by arrival. Raises `ConfigurationError`, as `read_recording` does, at the call.
+def in_replay_order(source: str | Path, text: Collection[str] = (), segment: int | None = None) -> OrderedRecording:
+    """The recording, sorted stably by arrival: a file, standard input, what `sensorline record` wrote to a folder, or all
+    recordings in a folder, one after another by name.
 
-    From standard input errors come on the way.
+    `segment` is for a topic that was replayed into while it was recorded. Raises `ConfigurationError`, as `read_recording`
+    does, at the call. From standard input errors come on the way.
     """
     if str(source) == STANDARD_INPUT:
         return OrderedRecording(None, _sorted_stream(read_recording(source)))
-    total, is_sorted = _survey(read_recording(source, text))
-    readings = read_recording(source, text)
+    if Path(source).is_dir() and recorded_topics(Path(source)):
+        topic = the_topic(Path(source), "readings")
+        chosen = one_segment(topic, segment)
+        return OrderedRecording(topic.rows(chosen), topic.readings(chosen))
+    if segment is not None:
+        raise ConfigurationError(f"--segment {segment}: {source} is not a folder that `sensorline record` wrote")
+    files = _files_in(Path(source)) if Path(source).is_dir() else [Path(source)]
+    total, is_sorted = _survey(_all_of(files, text))
+    readings = _all_of(files, text)
     return OrderedRecording(total, readings if is_sorted else sorted_by_arrival(readings))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
+    if not files:
+        raise ConfigurationError(f"{folder}: holds no recording ({', '.join(EXTENSIONS)})")
+    return files
+
+
+def _all_of(files: Iterable[Path], text: Collection[str]) -> Iterator[Reading]:
+    return chain.from_iterable([read_recording(file, text) for file in files])
 
 
 def _survey(readings: Iterable[Reading]) -> tuple[int, bool]:

@@ -19,7 +19,7 @@ from pyarrow import types
 
 from pipeline.errors import ConfigurationError
 from pipeline.recordings.cells import ARRIVAL_ALLOWED, DEVICE_ALLOWED, NUMBER_ALLOWED, TIME_ALLOWED, bad_cell, time_of
-from pipeline.recordings.columns import ARRIVAL, DEVICE, RESERVED, TIME, Layout, check_columns
+from pipeline.recordings.columns import ARRIVAL, DEVICE, OFFSET, RESERVED, TIME, Layout, check_columns
 from pipeline.records import Reading
 
 ROWS_READ = 8_192  # held in memory at a time
@@ -28,14 +28,18 @@ ROWS_WRITTEN = 65_536  # a row group
 _NUMBERS = (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
 
 
-def read_parquet(path: Path) -> Iterator[Reading]:
-    """Readings in file order. Raises `ConfigurationError` that names row (from 1), column, value and what is allowed."""
+def read_parquet(path: Path, begin: int | None = None) -> Iterator[Reading]:
+    """Readings in file order; of a part of a recorded topic only those of the offset `begin` and after it.
+
+    Raises `ConfigurationError` that names row (from 1), column, value and what is allowed.
+    """
     first_row = 1
     try:
         with pq.ParquetFile(path) as file:
             check_columns(str(path), file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=ROWS_READ):
-                yield from _Batch(str(path), batch, first_row).readings()
+                wanted = batch if begin is None else batch.filter(pc.greater_equal(batch.column(OFFSET), begin))
+                yield from _Batch(str(path), wanted, first_row).readings()
                 first_row += batch.num_rows
     except pa.ArrowException as error:
         raise ConfigurationError(f"{path}: is not a sound Parquet file: {str(error).splitlines()[0]}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.brokers.memory import MemoryBroker
-from pipeline.brokers.protocol import Message, Record
+from pipeline.brokers.protocol import Message, Record, TopicSettings
 from pipeline.clock import ManualClock
 from producers.pacing import Pacer
 
@@ -43,6 +43,14 @@ class Bench:
     @property
     def pacer(self) -> Pacer:
         return Pacer(self.clock, self.hand)
+
+    def create(self) -> None:
+        """Creates the topic."""
+        self.broker.create_topic(TopicSettings(TOPIC, PARTITIONS, max_message_bytes=1_000))
+
+    def republish(self, records: list[Record]) -> None:
+        """Publishes records as they were, to the partitions in which they were."""
+        self.publish(*[Message(TOPIC, record.key, record.value, record.headers, record.partition) for record in records])
 
     def publish(self, *messages: Message) -> None:
         publisher = self.broker.publisher()
