@@ -7,6 +7,7 @@ from pipeline.wire.times import INT64_MAX
 
 ARRIVAL = "arrival"
 RESET = "reset"
+CLOSED = "closed"  # of a window: the log time of the record that closed it, for measuring delays
 NO_KEY = b""
 
 
@@ -40,6 +41,17 @@ def parse_arrival(record: Record) -> tuple[int, bool]:
 def arrival_header(arrival: int) -> tuple[str, bytes]:
     """The header that carries a recorded arrival."""
     return (ARRIVAL, b"%d" % arrival)
+
+
+def closing_header(record: Record) -> tuple[str, bytes]:
+    """The header of a window that `record` closed."""
+    return (CLOSED, b"%d" % record.timestamp)
+
+
+def closing_time(record: Record) -> int | None:
+    """Log time of the record that closed a window, in ms; None where it does not say."""
+    text = header(record.headers, CLOSED)
+    return int(text) if text is not None and text.isdigit() else None
 
 
 def tick(topic: str, partition: int, headers: Headers = ()) -> Message:

@@ -91,6 +91,7 @@ DECODERS: Mapping[str, Callable[[Record], Any]] = {
     "readings": _json,
     "windows": _window,
     "predictions": _json,
+    "shadow": _json,
     "alerts": _json,
     "rejected": _rejected,
 }

@@ -75,6 +75,10 @@ class ReadingDecoder:
         self._codes = {sensor: {text: float(code) for code, text in enumerate(texts, 1)} for sensor, texts in (codes or {}).items()}
         self._format = RowFormat(len(self.sensors))
 
+    def values(self, row: bytes) -> dict[str, float]:
+        """The observed values of a row, by sensor; of coded sensors the codes."""
+        return {sensor: value for sensor, value in zip(self.sensors, self._format.unpack(row), strict=True) if value == value}
+
     def decode(self, key: bytes | None, value: bytes | None) -> Decoded | Rejection:
         """The readings of a record, or why the record as a whole is refused."""
         try:

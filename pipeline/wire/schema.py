@@ -64,7 +64,9 @@ SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
 
 
 def _record_schema(topic: str, record: type) -> dict[str, Any]:
-    return _titled(topic, msgspec.json.schema(record, ref_template=_REF))
+    schema = msgspec.json.schema(record, ref_template=_REF)
+    # A default that is a tuple is a list in JSON.
+    return _titled(topic, msgspec.json.decode(msgspec.json.encode(schema)))
 
 
 def _titled(topic: str, schema: dict[str, Any]) -> dict[str, Any]:

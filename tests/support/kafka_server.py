@@ -82,7 +82,7 @@ class KafkaServer:
         self._log: deque[str] = deque(maxlen=1000)
         self._ready_or_ended = threading.Event()
         self._process: subprocess.Popen[str] | None = None
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.address = f"127.0.0.1:{ports[0]}"
         self.secured_address = f"localhost:{ports[1]}"
         self._controller = f"127.0.0.1:{ports[2]}"
@@ -195,7 +195,7 @@ def _cluster_id() -> str:
     return name if name[0] not in "-_" else f"A{name[1:]}"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports below the ephemeral range, where no client's outgoing connection can take them while the broker is away."""
     ports: list[int] = []
     deadline = time.monotonic() + 10

@@ -1,0 +1,150 @@
+"""The sections `[mqtt]`, `[http]` and `[ingest]`: where live readings come from, and where their parts are found."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from pipeline.config.fields import Bool, Duration, FilePath, Int, Name, OptionalDuration, Section, key_problem, problem
+from pipeline.wire.mapping import FieldMapping
+from pipeline.wire.moments import TimeFormat, find_zone
+from pipeline.wire.topic_pattern import TopicPattern
+
+
+class FieldsSettings(Section):
+    """Where in a JSON object the parts of a reading are; fields may be nested, as "a.b"."""
+
+    device_field: str | None = Field(default=None, min_length=1)
+    device: str | None = Field(default=None, min_length=1)  # the same for all
+    time_field: str | None = Field(default=None, min_length=1)  # none: the time of receipt counts, and for a record its timestamp
+    time_format: str = "ms"
+    time_zone: str | None = None
+    sensor_field: str | None = Field(default=None, min_length=1)
+    value_field: str = Field(default="value", min_length=1)
+    sensors: dict[str, str] = Field(default_factory=dict)  # field by sensor; others are in the field of their own name
+
+    def mapping(self, names: tuple[str, ...]) -> FieldMapping:
+        """The mapping for the configured sensors."""
+        return FieldMapping(
+            sensors={name: self.sensors.get(name, name) for name in names},
+            device_field=self.device_field,
+            device=self.device,
+            time_field=self.time_field,
+            time_format=TimeFormat(self.time_format, self.time_zone),
+            sensor_field=self.sensor_field,
+            value_field=self.value_field,
+        )
+
+    def unknown_sensors(self, names: tuple[str, ...]) -> list[str]:
+        """Keys of `sensors` that are not configured."""
+        return sorted(self.sensors.keys() - set(names))
+
+    @model_validator(mode="after")
+    def _is_a_mapping(self) -> Self:
+        if self.device is not None and self.device_field is not None:
+            raise key_problem("device", "and device_field: only one of them says which device it is")
+        try:
+            TimeFormat(self.time_format)
+        except ValueError as error:
+            raise key_problem("time_format", str(error)) from None
+        try:
+            find_zone(self.time_zone or "UTC")
+        except ValueError as error:
+            raise key_problem("time_zone", str(error)) from None
+        fields = [self.sensors.get(name, name) for name in self.sensors]
+        if len(set(fields)) < len(fields):
+            raise key_problem("sensors", "must be different fields")
+        return self
+
+
+class MqttSettings(FieldsSettings):
+    """An MQTT broker whose messages become readings."""
+
+    host: str = Field(default="localhost", min_length=1)
+    port: Int = Field(default=1883, ge=1, le=65_535)
+    topics: tuple[str, ...]
+    qos: Int = Field(default=1, ge=0, le=1)
+    version: Literal["3.1.1", "5"] = "5"
+    client_id: Name | None = None  # none: the pipeline's name and ".mqtt"
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: Bool = False
+    ssl_cafile: FilePath | None = None
+    ssl_certfile: FilePath | None = None
+    ssl_keyfile: FilePath | None = None
+    keepalive_ms: Duration = Field(default=30_000, alias="keepalive")
+    session_expiry_ms: OptionalDuration = Field(default=86_400_000, alias="session_expiry")
+    max_in_flight: Int = Field(default=1_000, ge=1, le=65_535)
+    retained: Bool = False
+
+    def patterns(self) -> tuple[TopicPattern, ...]:
+        """The topics as patterns."""
+        return tuple(TopicPattern(topic) for topic in self.topics)
+
+    @field_validator("qos", mode="before")
+    @classmethod
+    def _is_not_exactly_once(cls, qos: object) -> object:
+        if qos == 2:
+            raise problem(
+                "must be 0 or 1; messages published with QoS 2 are received with QoS 1: a reading that comes twice changes nothing,"
+                " and to receive it exactly once a client would have to acknowledge it before the log has it"
+            )
+        return qos
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.topics:
+            raise key_problem("topics", 'must have at least one, such as "plant/{device}/{sensor}"')
+        for topic in self.topics:
+            try:
+                pattern = TopicPattern(topic)
+            except ValueError as error:
+                raise key_problem("topics", str(error)) from None
+            if not pattern.names_device and self.device is None and self.device_field is None:
+                raise key_problem("topics", f'{topic!r} has no "{{device}}": write it, or set mqtt.device_field or mqtt.device')
+        for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+            if getattr(self, key) is not None and not self.tls:
+                raise key_problem(key, "has no effect without tls = true")
+        if not 1_000 <= self.keepalive_ms <= 65_535_000:
+            raise key_problem("keepalive", 'must be from "1s" to "65535s"')
+        if self.password is not None and self.username is None:
+            raise key_problem("password", "needs a username")
+        return self
+
+
+class HttpSettings(Section):
+    """Where readings are taken by HTTP."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: Int = Field(default=8080, ge=1, le=65_535)
+    keys_file: FilePath | None = None
+    ssl_certfile: FilePath | None = None
+    ssl_keyfile: FilePath | None = None
+    max_request_bytes: Int = Field(default=1_048_576, ge=1_024, le=67_108_864)
+    max_in_flight: Int = Field(default=20_000, ge=1, le=1_000_000)  # records that the log has not acknowledged
+    acknowledge_within_ms: Duration = Field(default=10_000, alias="acknowledge_within")
+
+    @model_validator(mode="after")
+    def _is_not_open_to_all(self) -> Self:
+        if self.keys_file is None and not _is_loopback(self.host):
+            raise key_problem("keys_file", f"is needed for host {self.host}, which others can reach; without keys only 127.0.0.1 is served")
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            raise key_problem("ssl_certfile", "and ssl_keyfile go together")
+        if self.acknowledge_within_ms < 1:
+            raise key_problem("acknowledge_within", "must be at least 1 ms")
+        return self
+
+
+class IngestSettings(FieldsSettings):
+    """A topic of other people's JSON whose records become readings; without a device of its own a record's key is the device."""
+
+    topic: Name
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,112 @@
+"""The ingest stage: records of any JSON topic in; keyed readings, and records that are no readings, out. It keeps no state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from pipeline.brokers.admission import size_bytes
+from pipeline.brokers.protocol import Message, Position, Record
+from pipeline.core.keyed_state import Write
+from pipeline.records import Rejection, RejectReason
+from pipeline.stages.protocol import Checkpoint, Handover
+from pipeline.wire.mapping import Around, Mapped, Mapper
+from pipeline.wire.rejected import rejected_message
+
+# What is not sensorline's own may be larger than the rejected topic takes: of such a record only the beginning is kept.
+MAX_READING_BYTES = 1_048_576 - 1_024
+MAX_REJECTED_BYTES = 1_048_576 + 32_768
+KEPT_KEY_BYTES = 1_024
+KEPT_VALUE_BYTES = 1_000_000
+
+
+class IngestTopics(msgspec.Struct, frozen=True):
+    """Where other people's records come from, and where readings and what is none go."""
+
+    source: str
+    readings: str
+    rejected: str
+
+
+class IngestStage:
+    """Implements `pipeline.stages.protocol.Stage`.
+
+    A reading keeps nothing of its record but what the mapping takes: no header, as one named `arrival` would move clocks.
+    """
+
+    name = "ingest"
+    keeps_state = False
+    tick_interval_ms: int | None = None
+
+    def __init__(self, topics: IngestTopics, mapper: Mapper) -> None:
+        self.source = topics.source
+        self._topics = topics
+        self._mapper = mapper
+        self._next: dict[int, int] = {}
+        self._counts: Counter[str] = Counter()
+
+    def assign(self, handover: Handover) -> None:
+        self._next[handover.partition] = handover.offset
+
+    def revoke(self, partition: int) -> None:
+        self._next.pop(partition, None)
+
+    def step(self, records: Sequence[Record], now_ms: int) -> list[Message]:
+        messages = []
+        for record in records:
+            self._next[record.partition] = record.offset + 1
+            messages.append(self._message(record))
+        self._counts["received"] += len(records)
+        return messages
+
+    def tick(self, partition: int) -> Message | None:
+        return None
+
+    def unsaved_bytes(self) -> int:
+        return 0
+
+    def checkpoint(self, partition: int) -> Checkpoint:
+        return Checkpoint(Position(partition, self._next[partition]))
+
+    def committed(self, partition: int) -> Sequence[Write]:
+        return ()
+
+    def drain(self, partition: int, now_ms: int) -> list[Message]:
+        return []
+
+    def counts(self) -> Mapping[str, int]:
+        return self._counts
+
+    def _message(self, record: Record) -> Message:
+        mapped = self._map(record)
+        if isinstance(mapped, Mapped):
+            self._counts["readings"] += 1
+            return Message(self._topics.readings, mapped.key, mapped.value)
+        self._counts[f"rejected_{mapped.reason}"] += 1
+        return rejected_original(self._topics.rejected, record, mapped)
+
+    def _map(self, record: Record) -> Mapped | Rejection:
+        try:
+            device = record.key.decode() if record.key else None
+        except UnicodeDecodeError:
+            device = None  # no device, unless the mapping has one
+        mapped = self._mapper.map(record.value, Around(record.timestamp, device))
+        if isinstance(mapped, Mapped) and len(mapped.key) + len(mapped.value) > MAX_READING_BYTES:
+            return Rejection(RejectReason.TOO_LARGE, f"the reading has {len(mapped.value)} bytes, more than its topic takes")
+        return mapped
+
+
+def rejected_original(topic: str, record: Record, rejection: Rejection) -> Message:
+    """Like `rejected_message`, for a record that may be larger than the topic takes, or be without key and value."""
+    message = rejected_message(topic, record, rejection)
+    if size_bytes(message) > MAX_REJECTED_BYTES:
+        shown = msgspec.structs.replace(
+            rejection, error=f"{rejection.error} (only the beginning of a record of {size_bytes(message)} bytes)"
+        )
+        key, value = (record.key or b"")[:KEPT_KEY_BYTES], (record.value or b"")[:KEPT_VALUE_BYTES]
+        message = rejected_message(topic, msgspec.structs.replace(record, key=key, value=value, headers=()), shown)
+    if message.key is None and message.value is None:
+        return msgspec.structs.replace(message, value=b"")
+    return message
