@@ -18,10 +18,10 @@ from pipeline.config.sources import Given, leaves
 from pipeline.errors import ConfigurationError
 
 PREFIX = "SENSORLINE_"
-# Variables with the prefix that are not settings: which file to read, and those of the tests.
+# Variables with the prefix that are not settings: which file to read, the dashboard's token, and those of the tests.
 NOT_SETTINGS = frozenset(
     {
-        *("SENSORLINE_CONFIG", "SENSORLINE_DATA", "SENSORLINE_TEST_KAFKA"),
+        *("SENSORLINE_CONFIG", "SENSORLINE_DATA", "SENSORLINE_DASHBOARD_TOKEN", "SENSORLINE_TEST_KAFKA"),
         *("SENSORLINE_SOAK", "SENSORLINE_SOAK_MINUTES", "SENSORLINE_SOAK_SEED"),
     }
 )

@@ -43,7 +43,8 @@ class Configuration:
     def effective(self) -> Iterator[Effective]:
         """Every setting that has an effect, in the order of the sections."""
         tree = self.settings.model_dump(mode="json", by_alias=True)
-        foreign = {("window", key) for key in self.settings.window.foreign_keys()}
+        foreign: set[tuple[str, ...]] = {("window", key) for key in self.settings.window.foreign_keys()}
+        foreign |= {("alerts", str(place), key) for place, rule in enumerate(self.settings.alerts) for key in rule.foreign_keys()}
         for path in leaves(tree):
             if path not in foreign:
                 yield Effective(".".join(path), show(path, _value_at(tree, path)), self.given.origin(path) or DEFAULT)

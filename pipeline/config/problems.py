@@ -14,7 +14,7 @@ from pipeline.config.places import KeyPath
 from pipeline.config.settings import Settings
 from pipeline.config.sources import Given
 
-SECRET_KEYS = frozenset({"sasl_password", "ssl_password"})
+SECRET_KEYS = frozenset({"password", "sasl_password", "ssl_password"})
 
 # What is allowed, by pydantic's type of error; `{...}` are fields of the error's context.
 ALLOWED: Mapping[str, str] = {
@@ -37,6 +37,8 @@ ALLOWED: Mapping[str, str] = {
     "model_attributes_type": "must be a table",
 }
 WHAT_TO_WRITE: Mapping[KeyPath, str] = {
+    ("mqtt", "topics"): 'write [mqtt] topics = ["plant/{device}/{sensor}"], what to subscribe to',
+    ("ingest", "topic"): 'write [ingest] topic = "factory.raw", the topic whose records are readings',
     ("sensors", "names"): 'write [sensors] names = ["temperature", "vibration"], the sensors in the order of the features',
 }
 
@@ -50,7 +52,7 @@ def show(path: KeyPath, value: object) -> str:
     """A value as it would be written in the file; secrets are not shown."""
     if value is None:
         return "none"
-    if path[-1] in SECRET_KEYS:
+    if path[-1] in SECRET_KEYS or (path[0] == "destinations" and path[-1] in {"url", "secret"}):
         return '"***"'
     return json.dumps(value, ensure_ascii=False, default=str)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from pipeline.brokers.protocol import TopicSettings
-from pipeline.config.fields import Bool, FilePath, Int, Name, OptionalDuration, Section, key_problem
+from pipeline.config.fields import Bool, FilePath, Int, IntOrAuto, Name, OptionalDuration, PositiveOrNone, Section, key_problem
 
 MAX_MESSAGE_BYTES = 1_048_576
 # A rejected record is the original with headers that say why: it must fit where the original just fitted.
@@ -91,6 +91,24 @@ class TopicsSettings(Section):
         """
         return tuple(self._topic(kind, name) for kind, name in self.names().items())
 
+    @property
+    def members(self) -> str:
+        """The topic of the alerts of groups' devices, under the group as key; between alert stages only."""
+        return f"{self.alerts}.members"
+
+    def members_topic(self) -> TopicSettings:
+        """That topic with the settings it should have."""
+        return self._topic("members", self.members)
+
+    @property
+    def shadow(self) -> str:
+        """The topic of the predictions of a second model."""
+        return f"{self.predictions}.shadow"
+
+    def shadow_topic(self) -> TopicSettings:
+        """That topic with the settings it should have."""
+        return self._topic("shadow", self.shadow)
+
     def state(self, group: str, topic: str) -> TopicSettings:
         """The compacted topic in which `group` keeps its state about the partitions of `topic`."""
         return TopicSettings(f"{group}.{topic}.state", self.partitions, compacted=True, max_message_bytes=STATE_MESSAGE_BYTES)
@@ -138,6 +156,19 @@ class ModelSettings(Section):
 
     path: FilePath | None = None  # no default: a wrong model is worse than none
     engine: Literal["auto", "onnx", "keras"] = "auto"  # auto: onnx where the bundle has it
+    batch_size: IntOrAuto = None  # windows scored together, at most; "auto": found by a short trial at the start
+    step_outputs: bool = False  # also what the model says of each step, such as attention weights
+    reload_ms: OptionalDuration = Field(default=10_000, alias="reload")  # how often it is looked whether the bundle is another
+    shadow: FilePath | None = None  # a second bundle that scores the same windows, to a topic of its own
+    drift_alert: PositiveOrNone = 0.25  # the population stability index above which something has drifted
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.reload_ms == 0:
+            raise key_problem("reload", 'must be at least 1 ms, or "none" to keep the model that the scorer began with')
+        if self.shadow is not None and self.shadow == self.path:
+            raise key_problem("shadow", "is model.path too; a second model is another bundle")
+        return self
 
 
 class MetricsSettings(Section):

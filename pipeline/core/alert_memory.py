@@ -20,9 +20,31 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.records import Prediction
+from pipeline.records import Prediction, Source, Window
 
 MARKS = 512  # twice the usual max_length: count windows that move on by one step overlap that many
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """A version of a window as it was seen: itself, or by way of a prediction about it. `time` is its last arrival."""
+
+    device: str
+    cause: str  # id of the prediction, else of the window
+    window: str
+    sequence: int
+    revision: int
+    final: bool
+    start: int
+    end: int
+    source: Source
+    time: int
+
+
+def sighting(seen: Prediction | Window) -> Sighting:
+    """Where and what the window is that was seen or predicted about."""
+    window, time = (seen, seen.source.last_arrival) if isinstance(seen, Window) else (seen.window, seen.times.last_arrival)
+    version = (window.id, window.sequence, window.revision, window.final)
+    return Sighting(seen.device, seen.id, *version, window.start, window.end, seen.source, time)
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -46,16 +68,17 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Judgement(msgspec.Struct, array_like=True):
-    """A prediction's output as a rule saw it."""
+    """What a rule measured of a window or a prediction."""
 
     window: str
     sequence: int
     revision: int
     final: bool
     start: int
-    prediction: str
+    cause: str  # id of the prediction, else of the window
     value: float
     spent: bool = False  # it was there when an alert was raised or cleared: no evidence for the next one
+    end: int = 0
 
     def replaces(self, other: Judgement) -> bool:
         """Whether this is another version of the same judgement: the final one of a window, or its n-th early one."""
@@ -76,23 +99,24 @@ class RuleMemory(msgspec.Struct, array_like=True):
     judgements: list[Judgement] = []
     episode: OpenEpisode | None = None
     cleared_at: int | None = None  # ms; end of the last episode
+    number: int = 0  # of the last episode; 0: there was none
 
-    def take(self, prediction: Prediction) -> bool:
-        """Marks the prediction as judged; False where it, or a later version of it, was judged before."""
-        mark = _mark(prediction)
+    def take(self, seen: Sighting) -> bool:
+        """Marks it as judged; False where it, or a later version of it, was judged before."""
+        mark = _mark(seen)
         if any(earlier.covers(mark) for earlier in self.marks):
             return False
         self.marks = [earlier for earlier in self.marks if not _outdates(mark, earlier)][1 - MARKS :]
         self.marks.append(mark)
         return True
 
-    def judge(self, prediction: Prediction, value: float, keep: int) -> Judgement:
-        """Puts the output among the last `keep`: in place of an earlier version, else at the end.
+    def judge(self, seen: Sighting, value: float, keep: int) -> Judgement:
+        """Puts what was measured among the last `keep`: in place of an earlier version, else at the end.
 
         A revision of a window that has no judgement here goes to its place by event time. Where that is before all the
         others and there are `keep` of them, it has left them already (or would have) and stays outside.
         """
-        judgement = _judgement(prediction, value)
+        judgement = _judgement(seen, value)
         for place, earlier in enumerate(self.judgements):
             if judgement.replaces(earlier):
                 judgement.spent = earlier.spent
@@ -115,28 +139,19 @@ def _outdates(mark: Mark, earlier: Mark) -> bool:
     return earlier.window == mark.window or mark.covers(earlier)
 
 
-def _mark(prediction: Prediction) -> Mark:
-    window, source = prediction.window, prediction.source
-    return Mark(
-        window=window.id,
-        sequence=window.sequence,
-        revision=window.revision,
-        start=window.start,
-        end=window.end,
-        topic=source.topic,
-        partition=source.partition,
-        last_offset=source.last_offset,
-    )
+def next_number(before: int, time: int) -> int:
+    """The number of an episode: one more than that before; the first of a memory has the time (ms) when it was raised.
+
+    So numbers grow also where a state was deleted and the log begins later than it did, and are the same where it does not.
+    """
+    return before + 1 if before else max(time, 1)
 
 
-def _judgement(prediction: Prediction, value: float) -> Judgement:
-    window = prediction.window
-    return Judgement(
-        window=window.id,
-        sequence=window.sequence,
-        revision=window.revision,
-        final=window.final,
-        start=window.start,
-        prediction=prediction.id,
-        value=value,
-    )
+def _mark(seen: Sighting) -> Mark:
+    place = (seen.source.topic, seen.source.partition, seen.source.last_offset)
+    return Mark(seen.window, seen.sequence, seen.revision, seen.start, seen.end, *place)
+
+
+def _judgement(seen: Sighting, value: float) -> Judgement:
+    version = (seen.window, seen.sequence, seen.revision, seen.final)
+    return Judgement(*version, seen.start, seen.cause, value, end=seen.end)

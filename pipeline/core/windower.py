@@ -64,6 +64,11 @@ class PartitionWindower:
         """Number of accepted steps that no window has been published with yet; counts windows: not yet final ones."""
         return sum(episode.open_steps for episode in self._live.episodes.values())
 
+    @property
+    def open_windows(self) -> int:
+        """Number of windows that take steps; steps that are not final yet and belong to none are on the way to one."""
+        return sum(len(episode.windows) or bool(episode.pending) for episode in self._live.episodes.values())
+
     def collect(self) -> list[Window]:
         """The windows closed since the last call, in order."""
         closed, self._closed = self._closed, []
@@ -134,11 +139,8 @@ class PartitionWindower:
 
     def migrate(self, device: str, applied: int, state: bytes | None) -> None:
         """Takes over what is open in a state that another window spec made: as steps that are not final yet, in a new count."""
-        if state is None:
-            self.load(device, applied, state)
-            return
-        episode = migrated(_decoder.decode(state), len(self._rows.unobserved))
-        self.load(device, applied, _encoder.encode(episode))
+        open_steps = None if state is None else _encoder.encode(migrated(_decoder.decode(state), len(self._rows.unobserved)))
+        self.load(device, applied, open_steps)
 
     def _now(self) -> int:
         now = self.clock.now

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Flag, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from pipeline.brokers.protocol import Message, Position, Record
 from pipeline.core.keyed_state import Write
+from pipeline.records import ModelIdentity
+
+SHADOW = "score.shadow"
+"""The name of the stage that scores with a second model beside the first."""
 
 
 class Accept(Flag):
@@ -87,4 +91,14 @@ class Stage(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """Running totals by name, such as `received` or `rejected_late`."""
+        ...
+
+
+@runtime_checkable
+class Modelled(Protocol):
+    """A stage that has a model."""
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The one that scores now."""
         ...

@@ -65,5 +65,8 @@ class WindowStage:
         totals = self._finished.copy()
         for task in self._tasks.values():
             totals.update(task.counts)
-            totals.update({"live_devices": task.windower.live_devices, "open_steps": task.windower.open_steps})
+            windower = task.windower
+            open_now = {"open_windows": windower.open_windows, "open_steps": windower.open_steps}
+            totals.update({"live_devices": windower.live_devices, **open_now})
+        totals["event_time_lag_ms"] = max([task.event_time_lag_ms for task in self._tasks.values()], default=0)
         return totals

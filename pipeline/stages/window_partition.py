@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
@@ -10,13 +11,16 @@ from pipeline.brokers.protocol import Message, Record
 from pipeline.core.keyed_state import Write
 from pipeline.core.policy import WindowPolicy
 from pipeline.core.windower import PartitionWindower
-from pipeline.records import Rejection, RejectReason
+from pipeline.logs import fields
+from pipeline.records import Rejection, RejectReason, Window
 from pipeline.stages.protocol import Checkpoint, Handover
 from pipeline.stages.recovery import Recovery
-from pipeline.wire.headers import is_reset, is_tick, parse_arrival
+from pipeline.wire.headers import closing_header, is_reset, is_tick, parse_arrival
 from pipeline.wire.readings import ReadingDecoder
 from pipeline.wire.rejected import rejected_message
 from pipeline.wire.windows import encode_window
+
+log = logging.getLogger(__name__)
 
 
 class WindowTopics(msgspec.Struct, frozen=True):
@@ -37,6 +41,7 @@ class PartitionTask:
         self._topics = topics
         self._recovery = Recovery(self.windower, handover, policy.spec_id(decoder.sensors))
         self._next_offset = handover.offset
+        self.event_time_lag_ms = 0  # of the last reading taken
         self.windower.clock.now, self.windower.clock.from_header = self._recovery.mark.arrival, self._recovery.mark.from_header
 
     def checkpoint(self) -> Checkpoint:
@@ -67,7 +72,7 @@ class PartitionTask:
         else:
             self.windower.arrive(arrival, from_header, record.offset)
             self._read(record, arrival, out)
-        self._publish(out)
+        self._publish(out, record)
 
     def drain(self, out: list[Message]) -> None:
         """Closes what is open."""
@@ -92,16 +97,32 @@ class PartitionTask:
         self.counts["received"] += len(decoded.rows)
         if decoded.unknown:
             self.counts["unknown_sensors"] += decoded.unknown
+        last = decoded.rows[-1]
+        if not isinstance(last, Rejection):
+            self.event_time_lag_ms = arrival - last[0]
         for index, row in enumerate(decoded.rows):
             refusal = row if isinstance(row, Rejection) else self.windower.take(decoded.device, row[0], row[1], record.offset, arrival)
             if refusal is not None:
                 self._reject(record, msgspec.structs.replace(refusal, index=index if decoded.batch else None), out)
 
     def _reject(self, record: Record, rejection: Rejection, out: list[Message]) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            place = fields(reason=rejection.reason, topic=record.topic, partition=record.partition, offset=record.offset)
+            log.debug("reading rejected: %s", rejection.error, extra=place)
         self.counts[f"rejected_{rejection.reason}"] += 1
         out.append(rejected_message(self._topics.rejected, record, rejection))
 
-    def _publish(self, out: list[Message]) -> None:
+    def _publish(self, out: list[Message], closing: Record | None = None) -> None:
+        """`closing`: the record that closed the windows."""
         for window in self.windower.collect():
             self.counts[f"closed_{window.reason}"] += 1
-            out.append(Message(self._topics.windows, window.device.encode(), encode_window(window)))
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("window closed", extra=_named(window))
+            headers = () if closing is None else (closing_header(closing),)
+            out.append(Message(self._topics.windows, window.device.encode(), encode_window(window), headers))
+
+
+def _named(window: Window) -> dict[str, object]:
+    source = window.source
+    offsets = (source.first_offset, source.last_offset)
+    return fields(window=window.id, device=window.device, reason=window.reason, partition=source.partition, offsets=offsets)

@@ -10,9 +10,9 @@ import pytest
 from pipeline.brokers.protocol import TopicSettings
 from pipeline.config import Configuration, load
 from pipeline.config.environment import NOT_SETTINGS
-from pipeline.core.alerting import AlertRule
 from pipeline.core.policy import Count, Hopping, Keep, Overflow, Session, Shape, Tumbling, WindowPolicy
 from pipeline.errors import ConfigurationError
+from tests.support.alert_rules import threshold_rule
 
 Load = Callable[..., Configuration]
 
@@ -130,8 +130,8 @@ def test_a_rule_can_be_overridden_by_its_number(load_text: Load) -> None:
     text = '[[alerts]]\nname = "a"\noutput = "rul"\nbelow = 1\n[[alerts]]\nname = "b"\noutput = "rul"\nbelow = 2'
     loaded = load_text(text, {"SENSORLINE_ALERTS__1__BELOW": "2.5", "SENSORLINE_ALERTS__1__FOR": "3 of 5"})
     assert [rule.rule() for rule in loaded.settings.alerts] == [
-        AlertRule("a", "rul", below=1),
-        AlertRule("b", "rul", below=2.5, needed=3, of=5),
+        threshold_rule("a", "rul", below=1),
+        threshold_rule("b", "rul", below=2.5, needed=3, of=5),
     ]
     assert effective(loaded)["alerts.1.below"] == ("2.5", "SENSORLINE_ALERTS__1__BELOW")
     assert effective(loaded)["alerts.1.name"] == ('"b"', "sensorline.toml:8")
@@ -139,7 +139,7 @@ def test_a_rule_can_be_overridden_by_its_number(load_text: Load) -> None:
 
 def test_rules_can_come_from_the_environment_alone(load_text: Load) -> None:
     environ = {"SENSORLINE_ALERTS__0__NAME": "a", "SENSORLINE_ALERTS__0__OUTPUT": "rul", "SENSORLINE_ALERTS__0__ABOVE": "7"}
-    assert [rule.rule() for rule in load_text("", environ).settings.alerts] == [AlertRule("a", "rul", above=7)]
+    assert [rule.rule() for rule in load_text("", environ).settings.alerts] == [threshold_rule("a", "rul", above=7)]
 
 
 def test_variables_that_are_no_settings_are_left_alone(load_text: Load) -> None:
@@ -155,6 +155,39 @@ def test_every_setting_is_shown_and_no_secret(load_text: Load) -> None:
     assert found["window.overflow"] == ('"split"', "default")
     assert found["metrics"] == ("none", "default")
     assert "window.size" not in found, "a key of another kind of window has no effect"
+
+
+def test_destinations_and_groups_can_be_overridden_and_no_secret_of_theirs_is_shown(load_text: Load) -> None:
+    text = '[[destinations]]\nname = "ops"\nkind = "webhook"\nurl = "https://ops.example/hush"\n[groups]\nhall = ["pump-*"]'
+    loaded = load_text(text, {"SENSORLINE_DESTINATIONS__0__SECRET": "hush", "SENSORLINE_GROUPS__HALL": "fan-1,fan-2"})
+    found = effective(loaded)
+    assert found["destinations.0.secret"] == ('"***"', "SENSORLINE_DESTINATIONS__0__SECRET")
+    assert found["destinations.0.url"] == ('"***"', "sensorline.toml:6")
+    assert "hush" not in str(found) + repr(loaded.settings)
+    assert loaded.settings.destinations[0].secret is not None
+    assert loaded.settings.destinations[0].secret.get_secret_value() == "hush"
+    assert loaded.settings.groups == {"hall": ("fan-1", "fan-2")}
+
+
+def test_only_the_keys_of_a_rules_kind_are_shown(load_text: Load) -> None:
+    found = effective(load_text('[[alerts]]\nname = "gone"\nkind = "silent"\ndevices = "pump-*"'))
+    shown = {key.removeprefix("alerts.0.") for key in found if key.startswith("alerts.0.")}
+    assert shown == {"name", "kind", "devices", "groups", "at_least", "cooldown", "for"}
+    assert found["alerts.0.devices"] == ('["pump-*"]', "sensorline.toml:6")
+
+
+def test_topics_are_those_that_the_rules_need(load_text: Load) -> None:
+    plain = '[[alerts]]\nname = "a"\noutput = "rul"\nbelow = 1'
+    grouped = f'{plain}\n[groups]\nhall = ["*"]\n[[alerts]]\nname = "b"\nkind = "silent"\ngroups = ["hall"]'
+    few, more = load_text(plain).settings, load_text(grouped).settings
+    assert {topic.name for topic in (*few.own_topics(), *few.state_topics())} < {
+        topic.name for topic in (*more.own_topics(), *more.state_topics())
+    }
+    assert "sensor.alerts.members" in {topic.name for topic in more.own_topics()}
+    assert [topic.name for topic in more.state_topics()][2:] == [
+        "sensorline.alert.windows.sensor.windows.state",
+        "sensorline.alert.groups.sensor.alerts.members.state",
+    ]
 
 
 def test_relative_paths_are_beside_the_file(tmp_path: Path) -> None:
@@ -188,3 +221,14 @@ def test_groups_and_state_topics_carry_the_name_of_the_pipeline(load_text: Load)
     ]
     state = settings.state_topic("mine", "sensor.readings")
     assert (state.name, state.partitions, state.retention_ms, state.compacted) == ("mine.sensor.readings.state", 4, None, True)
+
+
+def test_what_a_running_scorer_follows_and_watches_is_shown(load_text: Load) -> None:
+    assert effective(load_text(""))["model.reload"] == ('"10s"', "default")
+    assert effective(load_text(""))["model.drift_alert"] == ("0.25", "default")
+    chosen = load_text('[model]\nreload = "none"\ndrift_alert = "none"')
+    assert (chosen.settings.model.reload_ms, chosen.settings.model.drift_alert) == (None, None)
+    shown = effective(chosen)
+    assert (shown["model.reload"][0], shown["model.drift_alert"][0]) == ('"none"', '"none"')
+    by_variable = load_text("", {"SENSORLINE_MODEL__DRIFT_ALERT": "0.5", "SENSORLINE_MODEL__RELOAD": "1m"}).settings.model
+    assert (by_variable.drift_alert, by_variable.reload_ms) == (0.5, 60_000)

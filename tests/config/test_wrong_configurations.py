@@ -169,7 +169,75 @@ OTHERS = {
     ),
     "a rule about nothing": (
         '[[alerts]]\nname = "wear"\nbelow = 2',
-        "alerts.0.output: is missing; it has no default (sensorline.toml:3)",
+        'alerts.0.output = none (default): a rule of kind "threshold" needs output',
+    ),
+    "a key of another kind of rule": (
+        '[[alerts]]\nname = "gone"\nkind = "silent"\nbelow = 2',
+        'alerts.0.below = 2 (sensorline.toml:6): is no key of kind "silent", which takes for',
+    ),
+    "an unknown kind of rule": (
+        '[[alerts]]\nname = "gone"\nkind = "lost"',
+        "alerts.0.kind = \"lost\" (sensorline.toml:5): must be 'threshold', 'band', 'rate', 'silent', 'few_readings', 'stuck' or 'clock'",
+    ),
+    "a band on both sides": (
+        '[[alerts]]\nname = "warm"\nkind = "band"\noutput = "a"\ninside = [1, 2]\noutside = [0, 3]',
+        "alerts.0.inside = [1, 2] (sensorline.toml:7): a rule has either outside or inside",
+    ),
+    "a band upside down": (
+        '[[alerts]]\nname = "warm"\nkind = "band"\noutput = "a"\noutside = [3, 1]',
+        "alerts.0.outside = [3, 1] (sensorline.toml:7): must be [low, high], low < high",
+    ),
+    "a margin that never clears": (
+        '[[alerts]]\nname = "warm"\nkind = "band"\noutput = "a"\noutside = [1, 3]\nmargin = 1.5',
+        "alerts.0.margin = 1.5 (sensorline.toml:8): must be at most half of high - low: else the alert never clears",
+    ),
+    "a clock rule without a time": (
+        '[[alerts]]\nname = "clock"\nkind = "clock"\ncount = 3',
+        'alerts.0.within = none (default): a rule of kind "clock" needs within',
+    ),
+    "a stuck sensor that is none": (
+        '[[alerts]]\nname = "stuck"\nkind = "stuck"\nsensor = "z"\nsteps = 3',
+        'alerts.0.sensor = "z" (sensorline.toml:6): is not in sensors.names',
+    ),
+    "a share of more than all": (
+        '[[alerts]]\nname = "thin"\nkind = "few_readings"\nobserved_below = 5',
+        "alerts.0.observed_below = 5 (sensorline.toml:6): must be more than 0 and at most 1, a share of the values",
+    ),
+    "a group that is none": (
+        '[groups]\nhall = ["pump-*"]\n[[alerts]]\nname = "hall"\noutput = "rul"\nbelow = 2\ngroups = ["hull"]',
+        'alerts.0.groups = ["hull"] (sensorline.toml:9): there is no group "hull" in [groups]',
+    ),
+    "a count of devices without groups": (
+        '[[alerts]]\nname = "hall"\noutput = "rul"\nbelow = 2\nat_least = 2',
+        "alerts.0.at_least = 2 (sensorline.toml:7): counts the devices of groups: name them in groups",
+    ),
+    "a reload all the time": (
+        '[model]\nreload = "0s"',
+        'model.reload = "0s" (sensorline.toml:4): must be at least 1 ms, or "none" to keep the model that the scorer began with',
+    ),
+    "a second model that is the first": (
+        '[model]\npath = "pump"\nshadow = "pump"',
+        'model.shadow = "pump" (sensorline.toml:5): is model.path too; a second model is another bundle',
+    ),
+    "a limit of drift that everything is above": (
+        "[model]\ndrift_alert = 0",
+        'model.drift_alert = 0 (sensorline.toml:4): must be "none" or a positive number',
+    ),
+    "a webhook to nowhere": (
+        '[[destinations]]\nname = "ops"\nkind = "webhook"',
+        'destinations.0.url = none (default): is needed of kind "webhook"',
+    ),
+    "a url that is no web address": (
+        '[[destinations]]\nname = "ops"\nkind = "webhook"\nurl = "ftp://token@host"',
+        'destinations.0.url = "***" (sensorline.toml:6): must begin with http:// or https://',
+    ),
+    "a secret that signs nothing": (
+        '[[destinations]]\nname = "ops"\nkind = "console"\nsecret = "x"',
+        'destinations.0.secret = "***" (sensorline.toml:6): signs the requests of a webhook; no other kind has it',
+    ),
+    "two destinations of one name": (
+        '[[destinations]]\nname = "ops"\nkind = "console"\n[[destinations]]\nname = "ops"\nkind = "console"',
+        'destinations.1.name = "ops" (sensorline.toml:7): is the name of another destination too; each destination needs its own',
     ),
 }
 
@@ -188,7 +256,8 @@ VARIABLES = {
     "no section at all": (
         "SENSORLINE_GAP",
         "10s",
-        "gap (SENSORLINE_GAP): there is no such section; there are pipeline, broker, topics, sensors, window, model, alerts, metrics",
+        "gap (SENSORLINE_GAP): there is no such section; there are pipeline, broker, topics, sensors, window, model, alerts,"
+        " destinations, groups, metrics, mqtt, http, ingest",
     ),
     "a rule that is not there": (
         "SENSORLINE_ALERTS__3__BELOW",

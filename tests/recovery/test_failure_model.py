@@ -16,18 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.brokers.protocol import Record
-from pipeline.core.alerting import AlertRule
 from pipeline.core.policy import WindowPolicy
 from pipeline.stages.protocol import Handover
 from pipeline.wire.windows import decode_window
-from tests.support.failure_model import Scenario, play
+from tests.support.alert_rules import threshold_rule
+from tests.support.alert_scenarios import clock_flow, group_flow, random_closed, random_stands, random_wrong, window_alert_flow
+from tests.support.failure_model import Flow, Scenario, play
 from tests.support.scenarios import SOAK, alert_flow, random_scored, scenario, smallest, window_flow
 from tests.support.streams import DEVICES, Event, events, log_of, policies, random_event, random_policy
 from tests.support.window_promises import check_windows
 
 RULES = (
-    AlertRule("worn", "rul", below=20, clear_above=30, needed=2, of=3),
-    AlertRule("soon", "rul", below=14, early=True, cooldown_ms=90_000),
+    threshold_rule("worn", "rul", below=20, clear_above=30, needed=2, of=3),
+    threshold_rule("soon", "rul", below=14, early=True, cooldown_ms=90_000),
 )
 BLOCKS = range(10 * SOAK or 1)
 STREAMS = 300  # in a block
@@ -45,6 +46,17 @@ def test_the_windows_after_any_faults_are_those_of_the_log(block: int) -> None:
 def test_the_alerts_after_any_faults_are_those_of_the_log(block: int) -> None:
     for seed in range(block * STREAMS, (block + 1) * STREAMS):
         check(f"stream {seed}", scenario(Random(seed), random_scored), partial(play, alert_flow(RULES)))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize(
+    ("flow", "event"),
+    [(window_alert_flow(), random_closed), (clock_flow(), random_wrong), (group_flow(), random_stands)],
+    ids=["windows", "clocks", "groups"],
+)
+def test_the_other_alerts_after_any_faults_are_those_of_the_log(flow: Flow[Any], event: Callable[[Random], Any], block: int) -> None:
+    for seed in range(block * STREAMS // 3, (block + 1) * STREAMS // 3):
+        check(f"stream {seed}", scenario(Random(seed), event), partial(play, flow))
 
 
 @given(policies(), st.lists(events, min_size=10, max_size=60), st.sampled_from(DEVICES))

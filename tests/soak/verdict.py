@@ -130,7 +130,7 @@ def _expected_alerts(predictions: Iterable[Record], order: Iterable[Identity], s
     for record in predictions:
         prediction = decode_prediction(record.value or b"")
         first.setdefault(_prediction_identity(prediction), prediction)
-    stage = alerter(settings)
+    stage = alerter(settings)[0]
     stage.assign(Handover(0, 0, writer="uninterrupted"))
     in_order = [first[identity] for identity in order if identity in first]
     log = [Record(stage.source, 0, place, 0, it.device.encode(), encode_prediction(it)) for place, it in enumerate(in_order)]

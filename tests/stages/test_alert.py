@@ -10,20 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.brokers.protocol import Message, Record
-from pipeline.core.alerting import AlertRule
+from pipeline.core.alert_rules import AlertRule
 from pipeline.records import Alert, AlertState, CloseReason, ModelIdentity, Prediction, PredictionTimes, Source, WindowSummary
-from pipeline.stages.alert import AlertStage, AlertTopics
+from pipeline.stages.alert import AlertStage, AlertTopics, prediction_alerts
 from pipeline.stages.protocol import Handover
 from pipeline.wire.alerts import decode_alert
 from pipeline.wire.predictions import encode_prediction
+from tests.support.alert_rules import threshold_rule
 
 TOPICS = AlertTopics("predictions", "alerts", "rejected")
-WEAR = AlertRule("wear", "rul", below=20, needed=2, of=3)
+WEAR = threshold_rule("wear", "rul", below=20, needed=2, of=3)
 NOW = 1_767_225_600_000
 
 
 def alert_stage(*rules: AlertRule, partitions: Sequence[int] = (0,)) -> AlertStage:
-    stage = AlertStage(TOPICS, rules or (WEAR,))
+    stage = prediction_alerts(TOPICS, rules or (WEAR,))
     for partition in partitions:
         stage.assign(Handover(partition, 0, writer="first"))
     return stage
@@ -117,13 +118,13 @@ def test_a_checkpoint_saves_the_devices_that_have_changed_and_the_next_owner_goe
     assert len(checkpoint.writes) == 1
     assert stage.checkpoint(0).writes == [], "nothing has changed since"
     state = [Record("state", 0, 0, NOW, write.key, write.value) for write in checkpoint.writes]
-    heir = AlertStage(TOPICS, (WEAR,))
+    heir = prediction_alerts(TOPICS, (WEAR,))
     heir.assign(Handover(0, 2, checkpoint.position, state, "second"))
     assert [*first, *heir.step(pump[2:], NOW)] == alert_stage().step(pump, NOW)
 
 
 def test_without_a_rule_nothing_is_saved() -> None:
-    stage = AlertStage(TOPICS, ())
+    stage = prediction_alerts(TOPICS, ())
     stage.assign(Handover(0, 7, writer="first"))
     stage.step([record(7, b"pump", encode_prediction(prediction_of("pump", 0, 1)))], NOW)
     assert stage.checkpoint(0).position.offset == 8

@@ -1,0 +1,1 @@
+"""Where alerts go besides their topic: webhook, chat and mail, console. What each needs is imported when it is built."""
