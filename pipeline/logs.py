@@ -36,24 +36,49 @@ def set_up(style: LogFormat, level: LogLevel) -> None:
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
+def fields(**named: object) -> dict[str, object]:
+    """The `extra` of an event: what a machine looks for in it, ids above all. They follow the text, and are keys of the JSON."""
+    return {"fields": named}
+
+
 class TextFormatter(logging.Formatter):
-    """`2026-01-01T00:00:00.123Z warning pipeline.runner: text`."""
+    """`2026-01-01T00:00:00.123Z warning pipeline.runner: text (device pump-7, rule worn)`."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        named = ", ".join(f"{name} {_text(value)}" for name, value in _fields(record).items())
+        return f"{super().formatMessage(record)} ({named})" if named else super().formatMessage(record)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the library's name
         return _moment(record)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object with time, level, logger, message and, for an exception, its traceback."""
+    """One JSON object with time, level, logger, message, the event's fields and, for an exception, its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        event = {"time": _moment(record), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        # A field never stands for what every event has.
+        event = {
+            **_fields(record),
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
         return json.dumps(event, ensure_ascii=False)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    named: dict[str, object] = getattr(record, "fields", {})
+    return named
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _moment(record: logging.LogRecord) -> str:

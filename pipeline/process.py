@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from types import FrameType
@@ -53,10 +53,10 @@ def _end(why: str) -> None:
     os._exit(1)
 
 
-def run_all(runners: Sequence[Runner], stop: threading.Event) -> None:
+def run_all(runners: Sequence[Runner], stop: threading.Event, optional: Collection[Runner] = ()) -> None:
     """Runs the stages in the order of the data's flow, each in a thread, until all have finished.
 
-    When one fails, all stop, and the first error is raised.
+    When one fails, all stop, and the first error is raised; when an `optional` one does, the others go on without it.
     """
     errors: list[BaseException] = []
 
@@ -64,6 +64,9 @@ def run_all(runners: Sequence[Runner], stop: threading.Event) -> None:
         try:
             runner.run(stop, upstream)
         except BaseException as error:  # carried to the caller's thread
+            if runner in optional:
+                log.exception("%s: ended by an error; the others go on", runner.stage.name)
+                return
             errors.append(error)
             stop.set()
 

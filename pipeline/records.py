@@ -121,6 +121,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     source: Source
     padded_to: int
     times: PredictionTimes
+    # By output per step, one number for each step that the model saw, the last of them at the window's end; only where asked for.
+    steps: dict[str, tuple[float, ...]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AlertState(StrEnum):
@@ -131,16 +133,26 @@ class AlertState(StrEnum):
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False):
-    """A rule began or ceased to hold for a device. On the wire: JSON."""
+    """A rule began or ceased to hold for a device, or for a group of devices. On the wire: JSON."""
 
     id: str  # the same for the raised and the cleared record of one episode
-    device: str
+    device: str  # for a group its name
     rule: str
     state: AlertState
     since: int  # when the episode was raised: arrival of the raising window's last record
     time: int  # when this record's state began, by the same clock
-    value: float  # the output that caused it
+    value: float  # what was compared with the rule's bound
     predictions: tuple[str, ...]  # ids of the predictions that caused it
+    number: int = 0  # grows with each episode of the device under the rule
+    windows: tuple[str, ...] = ()  # ids of the windows that caused it, of a rule about windows
+    devices: tuple[str, ...] = ()  # of a group's alert: those that hold
+
+
+class Member(msgspec.Struct, frozen=True, gc=False):
+    """The alert of a device as one of a group, on its way to whoever counts the group's devices. On the wire: JSON."""
+
+    group: str
+    alert: Alert
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""Keeps a stage running: on a `Transient` error it drops the clients, goes back to the last committed offset and goes on."""
+"""Keeps a stage, or a delivery, running: on a `Transient` error it drops the clients, goes back to the last commit and goes on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
+
+import msgspec
 
 from pipeline.brokers.protocol import Broker
 from pipeline.clock import Clock
+from pipeline.delivery import Delivery, DeliverySession
 from pipeline.errors import BrokerUnreachable, Transient
 from pipeline.session import Session, SessionOptions
 from pipeline.stages.protocol import Stage
@@ -18,6 +22,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 SNAPSHOT_S = 5.0
+LOOK_AGAIN_S = 60.0
 
 
 class Finish(Enum):
@@ -28,11 +33,18 @@ class Finish(Enum):
     DRAIN = "drain"  # the same, and what is open is closed
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The end of a turn: when, on a clock that never goes back, and with how many partitions."""
+
+    at_s: float
+    partitions: int
+
+
 class Runner:
     """Keeps a stage running until it has finished or is told to stop."""
 
     def __init__(
-        self, connect: Callable[[], Broker], stage: Stage, options: SessionOptions, clock: Clock, finish: Finish = Finish.NEVER
+        self, connect: Callable[[], Broker], stage: Stage | Delivery, options: SessionOptions, clock: Clock, finish: Finish = Finish.NEVER
     ) -> None:
         self.finished = threading.Event()
         self.stage = stage
@@ -43,6 +55,10 @@ class Runner:
         self._past: Counter[str] = Counter()  # counts of sessions that are over
         self._snapshot: Mapping[str, int] = {}
         self._snapshot_due_s = 0.0
+        self._look_due_s = 0.0
+        self.pulse: Pulse | None = None
+        self.signed_s = clock.monotonic_s()  # when it last began a turn or tried to connect
+        self.gauges: Mapping[str, int] = {}  # what is true now, not since the beginning; replaced, never changed
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -58,6 +74,7 @@ class Runner:
         connected = False
         try:
             while not stop.is_set():
+                self.signed_s = self._clock.monotonic_s()
                 try:
                     broker = self._connect()
                     connected = True
@@ -77,7 +94,7 @@ class Runner:
             self.finished.set()
 
     def _run_session(self, broker: Broker, stop: threading.Event, upstream: threading.Event | None) -> None:
-        session = Session(broker, self.stage, self._options, self._clock)
+        session = self._open_session(broker)
         try:
             if self._finish is Finish.NEVER:
                 while not stop.is_set():
@@ -90,14 +107,32 @@ class Runner:
             self._past.update(session.counts)
             self._snapshot = {**self.stage.counts(), **self._past}
 
-    def _turn(self, session: Session) -> None:
+    def _open_session(self, broker: Broker) -> Session | DeliverySession:
+        if isinstance(self.stage, Delivery):
+            return DeliverySession(broker, self.stage, self._options, self._clock)
+        return Session(broker, self.stage, self._options, self._clock)
+
+    def _turn(self, session: Session | DeliverySession) -> None:
+        self.signed_s = self._clock.monotonic_s()
         session.turn()
         now_s = self._clock.monotonic_s()
+        self.pulse = Pulse(now_s, len(session.partitions))
         if now_s >= self._snapshot_due_s:
             self._snapshot = {**self.stage.counts(), **(self._past + session.counts)}
             self._snapshot_due_s = now_s + SNAPSHOT_S
+        if now_s >= self._look_due_s:
+            self._look(session, now_s)
 
-    def _run_to_end(self, session: Session, broker: Broker, stop: threading.Event, upstream: threading.Event | None) -> None:
+    def _look(self, session: Session | DeliverySession, now_s: float) -> None:
+        """How far the stage is behind. A log that does not say keeps the stage waiting, so it is not asked again so soon."""
+        self._look_due_s = now_s + LOOK_AGAIN_S
+        with suppress(Transient):
+            self.gauges = {"lag_records": session.behind(), "partitions": len(session.partitions)}
+            self._look_due_s = now_s + SNAPSHOT_S
+
+    def _run_to_end(
+        self, session: Session | DeliverySession, broker: Broker, stop: threading.Event, upstream: threading.Event | None
+    ) -> None:
         while upstream is not None and not upstream.is_set() and not stop.is_set():
             self._turn(session)
         ends = broker.end_offsets(self.stage.source)

@@ -16,6 +16,7 @@ import msgspec
 from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Position, Record
 from pipeline.brokers.reading import read_now
 from pipeline.clock import Clock
+from pipeline.core.buckets import CHECKPOINT_MS
 from pipeline.core.keyed_state import NOBODY, Write
 from pipeline.pace import Pace
 from pipeline.stages.protocol import Accept, Handover, Stage
@@ -93,7 +94,8 @@ class Session:
             partition = checkpoint.position.partition
             self._committed[partition] = checkpoint.position.offset
             self._write(partition, self._stage.committed(partition))
-        self.counts.update(checkpoints=1, checkpoint_ms=round(self._pace.end() * 1000))
+        self.counts["checkpoints"] += 1
+        CHECKPOINT_MS.add(self.counts, round(self._pace.end() * 1000))
 
     def drain(self) -> None:
         """Closes what is open in the assigned partitions, and commits."""
@@ -105,6 +107,11 @@ class Session:
     def reached(self, ends: Mapping[int, int]) -> bool:
         """Every assigned partition (there is one) has been read up to its offset in `ends`."""
         return bool(self._heard_s) and all(self._consumer.position(p) >= ends.get(p, 0) for p in self._heard_s)
+
+    def behind(self) -> int:
+        """Number of records between the position and the end of the log. Raises `Transient`."""
+        ends = self._broker.end_offsets(self._stage.source)
+        return sum(max(0, ends[partition] - self._consumer.position(partition)) for partition in self._heard_s)
 
     def close(self) -> None:
         """Leaves the group; what was not committed is read again by whoever comes next."""
@@ -119,7 +126,10 @@ class Session:
             self._committed.pop(partition, None)
             if self._heard_s.pop(partition, None) is not None:
                 self._stage.revoke(partition)
+                self.counts["revoked"] += 1
                 log.info("%s: partition %d revoked", self._stage.name, partition)
+        if poll.assigned or poll.revoked:
+            self.counts["rebalances"] += 1
         if poll.assigned:
             self._begin(poll.assigned)
 

@@ -181,6 +181,15 @@ def test_the_error_of_one_stage_stops_all_and_is_raised(house: House) -> None:
         run_all([house.runner(Finish.NEVER), Runner(house.connect, lost, OPTIONS, house.clock)], threading.Event())
 
 
+def test_the_error_of_an_optional_stage_ends_that_stage_only(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.publish(("d", 1))
+    lost = Runner(house.connect, house.stage(WindowTopics("missing", "windows", "rejected")), OPTIONS, house.clock)
+    run_all([house.runner(Finish.DRAIN), lost], threading.Event(), optional=[lost])
+    assert [window.device for window in house.windows()] == ["d"]
+    assert lost.finished.is_set()
+    assert "the others go on" in caplog.text
+
+
 def test_a_signal_that_another_thread_gets_stops_the_stages(house: House) -> None:
     """The kernel chooses the thread; Python runs the handler in the main one, which waits for the stages meanwhile."""
     other = threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
@@ -217,7 +226,7 @@ def test_the_counts_are_served_as_metrics(house: House) -> None:
     registry.register(RunnerCollector("pump", [runner]))
     labels = {"pipeline": "pump", "stage": "window"}
     assert registry.get_sample_value("sensorline_received_total", labels) == 2
-    assert registry.get_sample_value("sensorline_closed_gap_total", labels) == 1
+    assert registry.get_sample_value("sensorline_windows_closed_total", {**labels, "reason": "gap"}) == 1
     assert registry.get_sample_value("sensorline_records_in_total", labels) == 2
 
 

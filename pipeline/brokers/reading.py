@@ -27,3 +27,22 @@ def read_now(broker: Broker, topic: str, partitions: Collection[int]) -> Iterato
                 waiting = {partition for partition in waiting if reader.position(partition) < ends[partition]}
     finally:
         reader.close()
+
+
+def read_between(broker: Broker, topic: str, partition: int, first: int, end: int) -> Iterator[Record]:
+    """The records of one partition with offsets from `first` to before `end` that are in the log now. Raises `MissingTopic`."""
+    ends = broker.end_offsets(topic)
+    first, end = max(first, broker.start_offsets(topic)[partition]), min(end, ends[partition])
+    if first >= end:
+        return
+    reader = broker.consumer(topic, None)
+    try:
+        assigned: set[int] = set()
+        while partition not in assigned or reader.position(partition) < end:
+            poll = reader.poll(POLL_S)
+            for assignment in poll.assigned:
+                reader.seek(assignment.partition, first if assignment.partition == partition else ends.get(assignment.partition, 0))
+                assigned.add(assignment.partition)
+            yield from [record for record in poll.records if record.partition == partition and first <= record.offset < end]
+    finally:
+        reader.close()

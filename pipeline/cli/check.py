@@ -25,7 +25,7 @@ def check(context: typer.Context) -> None:
     chosen = configuration(context)
     for setting in chosen.effective():
         write_line(f"{setting.key} = {setting.value}  ({setting.origin})".encode())
-    errors = [error for error in (_configuration(chosen), _model(chosen), *_broker_and_topics(chosen)) if error is not None]
+    errors = [error for error in (_configuration(chosen), *_destinations(chosen), *_models(chosen), *_broker_and_topics(chosen)) if error]
     if errors:
         raise typer.Exit(errors[0].exit_code)
 
@@ -45,25 +45,33 @@ def _configuration(chosen: Configuration) -> SensorlineError | None:
     return _report(f"configuration {chosen.file or '(defaults and environment)'}", lambda: None)
 
 
-def _model(chosen: Configuration) -> SensorlineError | None:
-    path = chosen.settings.model.path
-    if path is None:
+def _destinations(chosen: Configuration) -> list[SensorlineError | None]:
+    """Each is built, so a message's URL is looked at; nothing is sent."""
+    from consumers.notifier import notifier
+
+    names = [destination.name for destination in chosen.settings.destinations]
+    return [_report(f"destination {name}", partial(notifier, chosen.settings, (name,))) for name in names]
+
+
+def _models(chosen: Configuration) -> list[SensorlineError | None]:
+    model = chosen.settings.model
+    if model.path is None:
         write_line(b"skipped: model (model.path is not set)")
-        return None
-    return _report(f"model {path}", partial(_require_fitting_model, chosen.settings, path))
+    named = (("model", model.path), ("shadow model", model.shadow))
+    return [_report(f"{name} {path}", partial(_require_fitting_model, chosen.settings, path)) for name, path in named if path is not None]
 
 
 def _require_fitting_model(settings: Settings, path: Path) -> None:
     """Reads the contract and verifies the files; whether padding changes scores is proven when a scorer starts."""
     from pipeline.scoring.bundle import read_bundle
-    from pipeline.scoring.contract import check_compatible
+    from pipeline.scoring.compatibility import check_compatible
 
     sensors = settings.sensors
     contract = read_bundle(path).contract
     check_compatible(contract, sensors.names, settings.window.policy(), codes=sensors.codes)
     outputs = [output.name for output in contract.outputs]
     for place, rule in enumerate(settings.alerts):
-        if rule.output not in outputs:
+        if rule.output is not None and rule.output not in outputs:
             raise ConfigurationError(f'alerts.{place}.output = "{rule.output}": the model gives {", ".join(outputs)}')
 
 

@@ -12,7 +12,7 @@ from pipeline.errors import ConfigurationError, MissingTopic
 def expected_topics(settings: Settings, group: str | None = None) -> tuple[TopicSettings, ...]:
     """The topics of the configuration, the state topics of its stages, and those of `group`, if it is given."""
     others = settings.state_topics(group) if group else ()
-    return (*settings.topics.all(), *settings.state_topics(), *others)
+    return (*settings.own_topics(), *settings.state_topics(), *others)
 
 
 def require_as_expected(settings: Settings, expected: TopicSettings, found: Mapping[str, TopicSettings]) -> None:

@@ -10,7 +10,25 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, models, producing, stages, state, tail, topics, training
+from pipeline.cli import (
+    alerts,
+    backtest,
+    check,
+    converting,
+    dashboard,
+    evaluate,
+    explain,
+    feeds,
+    models,
+    producing,
+    recording,
+    replaying,
+    stages,
+    state,
+    tail,
+    topics,
+    training,
+)
 from pipeline.cli.context import Invocation
 from pipeline.cli.demo.command import demo
 from pipeline.errors import SensorlineError
@@ -31,15 +49,27 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(state.app, name="state")
 app.command()(check.check)
 app.command()(producing.simulate)
-app.add_typer(producing.convert_app, name="convert")
-app.command()(producing.replay)
+app.add_typer(converting.app, name="convert")
+app.command()(replaying.replay)
+app.command()(feeds.mqtt)
+app.command()(feeds.http)
+app.command()(feeds.ingest)
 app.command()(stages.window)
 app.command()(stages.score)
 app.command()(stages.alert)
+app.command()(stages.notify)
+app.add_typer(alerts.app, name="alerts")
 app.command()(stages.run)
+app.command()(recording.record)
+app.command()(recording.recordings)
+app.command()(backtest.backtest)
+app.command()(backtest.diff)
 app.command()(tail.tail)
+app.command()(dashboard.dashboard)
+app.command()(explain.explain)
 app.command()(training.lengths)
 app.command()(training.train)
+app.command()(evaluate.evaluate)
 app.command()(models.bundle)
 app.command()(models.probe)
 app.command()(tail.schema)

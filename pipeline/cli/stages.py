@@ -1,4 +1,4 @@
-"""`sensorline window`, `score`, `alert` and `run`: stages as one process.
+"""`sensorline window`, `score`, `alert`, `notify` and `run`: stages as one process.
 
 Each gets ready in the order in which exit codes are checked: configuration, model, broker, topics.
 """
@@ -6,23 +6,28 @@ Each gets ready in the order in which exit codes are checked: configuration, mod
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from consumers.launch import TOPICS_OF, Launch, build_stages, require_topics, run_stages
+from consumers.launch import TOPICS_OF, Launch, Shadow, build_stages, require_topics, run_stages
 from pipeline.brokers.protocol import Broker
 from pipeline.brokers.url import MemoryUrl, parse_url
 from pipeline.cli.context import configuration, connected, connector
 from pipeline.cli.output import write_line
-from pipeline.cli.producing import replay_file
+from pipeline.cli.replaying import replay_file
 from pipeline.cli.tail import follow
+from pipeline.clock import SystemClock
 from pipeline.config import Configuration, Settings
 from pipeline.errors import ConfigurationError
 from pipeline.process import stop_on_signals
+from pipeline.recordings.selection import Selection
 from pipeline.runner import Finish
 from pipeline.stages.protocol import Accept
 from pipeline.wire.lines import json_line
+from producers.pacing import Pacer
 from producers.replay import ReplayPolicy
 
 Group = Annotated[str | None, typer.Option(metavar="NAME", help="The consumer group, instead of the pipeline's name and the stage's.")]
@@ -51,17 +56,33 @@ def window(
     _run(configuration(context), Launch(("window",), group, _finish(drain, until_end), accept=accept))
 
 
-def score(
+def score(  # noqa: PLR0913 - the options are the parameters
     context: typer.Context,
     group: Group = None,
     drain: Drain = False,
     until_end: UntilEnd = False,
     any_windows: AnyWindows = False,
     from_log_start: LogStart = False,
+    shadow: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="Score the same windows with a second model too, instead of [model] shadow.")
+    ] = None,
+    shadow_only: Annotated[bool, typer.Option("--shadow-only", help="Score with the second model only: for a process of its own.")] = False,
+    no_shadow: Annotated[bool, typer.Option("--no-shadow", help="Score without the configured second model.")] = False,
 ) -> None:
-    """Score windows with the configured model, until interrupted."""
+    """Score windows with the configured model, until interrupted.
+
+    The predictions of a second model go to the topic PREDICTIONS.shadow, for `sensorline diff`; whatever happens to it, the
+    first one goes on. Where a bundle is replaced, the new model takes over without a pause ([model] reload).
+    """
+    if no_shadow and (shadow is not None or shadow_only):
+        raise ConfigurationError("--no-shadow: only without --shadow and --shadow-only")
+    chosen = configuration(context)
+    if shadow is not None:
+        model = chosen.settings.model.model_copy(update={"shadow": shadow.absolute()})
+        chosen = replace(chosen, settings=chosen.settings.model_copy(update={"model": model}))
+    mode = Shadow.NONE if no_shadow else Shadow.ONLY if shadow_only else _beside(chosen.settings)
     accept = _accept(False, from_log_start)
-    _run(configuration(context), Launch(("score",), group, _finish(drain, until_end), any_windows, accept))
+    _run(chosen, Launch(("score",), group, _finish(drain, until_end), any_windows, accept, shadow=mode))
 
 
 def alert(
@@ -77,9 +98,24 @@ def alert(
     _run(configuration(context), Launch(("alert",), group, _finish(drain, until_end), accept=accept))
 
 
+def notify(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[DESTINATION]...", help="By their names; without any, all.")] = None,
+    until_end: UntilEnd = False,
+) -> None:
+    """Deliver alerts to the configured destinations, until interrupted.
+
+    Each destination has a consumer group of its own. An alert that is not taken is tried again, for as long as it takes.
+    """
+    chosen = configuration(context)
+    if not chosen.settings.destinations:
+        raise ConfigurationError('destinations: there are none; write [[destinations]] name = "ops" kind = "webhook" url = "https://..."')
+    _run(chosen, Launch(("notify",), None, _finish(False, until_end), destinations=names or None))
+
+
 def run(  # noqa: PLR0913 - the options are the parameters
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help="window, score, alert; without any, all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help="window, score, alert, notify; without any, all.")] = None,
     replay: Annotated[str | None, typer.Option(metavar="FILE", help="First replay this recording, as fast as possible.")] = None,
     group: Group = None,
     drain: Drain = False,
@@ -99,7 +135,7 @@ def run(  # noqa: PLR0913 - the options are the parameters
         raise ConfigurationError("broker.url = memory://: holds no readings but those of --replay FILE")
     finish = _finish(drain or (in_memory and not until_end), until_end)
     accept = _accept(accept_repartition, from_log_start)
-    _run(chosen, Launch(tuple(names or TOPICS_OF), group, finish, any_windows, accept), replay, in_memory)
+    _run(chosen, Launch(tuple(names or TOPICS_OF), group, finish, any_windows, accept, shadow=_beside(chosen.settings)), replay, in_memory)
 
 
 def _run(chosen: Configuration, launch: Launch, replay: str | None = None, in_memory: bool = False) -> None:
@@ -108,12 +144,13 @@ def _run(chosen: Configuration, launch: Launch, replay: str | None = None, in_me
     stages = build_stages(settings, launch)
     connect = connector(chosen)
     with connected(connect) as broker:
-        for topic in settings.topics.all() if in_memory else ():
+        for topic in settings.own_topics() if in_memory else ():
             broker.create_topic(topic)
         require_topics(broker, settings, launch, stages)
     with stop_on_signals() as stop:
         if replay is not None:
-            replay_file(chosen, connect, replay, ReplayPolicy(settings.window.idle_timeout_ms, speed=None), stop)
+            policy = ReplayPolicy(settings.window.idle_timeout_ms, speed=None)
+            replay_file(chosen, connect, (replay, Selection(), None), policy, Pacer(SystemClock(), stop))
         run_stages(settings, launch, stages, connect, stop)
     if in_memory:
         _print_results(connect, settings)
@@ -127,6 +164,10 @@ def _print_results(connect: Callable[[], Broker], settings: Settings) -> None:
                 line = json_line(kind, record, topic)
                 if line is not None:
                     write_line(line)
+
+
+def _beside(settings: Settings) -> Shadow:
+    return Shadow.NONE if settings.model.shadow is None else Shadow.BESIDE
 
 
 def _accept(repartition: bool, log_start: bool) -> Accept:

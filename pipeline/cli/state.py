@@ -11,6 +11,7 @@ from consumers.takeover import take_over
 from pipeline.cli.context import configuration, connected, connector
 from pipeline.cli.output import say
 from pipeline.config import Configuration
+from pipeline.delivery import Delivery
 from pipeline.errors import ConfigurationError
 from pipeline.stages.protocol import Accept
 
@@ -31,8 +32,9 @@ def reset(
     the same ids. Stop the stages first.
     """
     names = tuple(stages or ("window", "alert"))
-    if "score" in names:
-        raise ConfigurationError("score: keeps no state")
+    for stateless in ("score", "notify"):
+        if stateless in names:
+            raise ConfigurationError(f"{stateless}: keeps no state")
     _take_over(configuration(context), Launch(names, group, accept=Accept.RESET | Accept.REPARTITION), "begins at the start of the log")
 
 
@@ -51,5 +53,6 @@ def _take_over(chosen: Configuration, launch: Launch, outcome: str) -> None:
     with connected(connect) as broker:
         require_topics(broker, chosen.settings, launch, stages)
     for stage in stages:
+        assert not isinstance(stage, Delivery)
         partitions = take_over(connect, stage, launch.group_of(stage, chosen.settings), launch.accept)
         say(f"{stage.name}: {partitions} partitions, {outcome}")

@@ -18,7 +18,7 @@ POLL_S = 1.0
 
 def tail(
     context: typer.Context,
-    topic: Annotated[str, typer.Argument(help="readings, windows, predictions, alerts or rejected, or the topic's own name.")],
+    topic: Annotated[str, typer.Argument(help="readings, windows, predictions, shadow, alerts or rejected, or the topic's own name.")],
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record, not with the next one.")] = False,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at what is now the end, do not wait for more.")] = False,
 ) -> None:
@@ -30,7 +30,8 @@ def tail(
     from pipeline.wire.lines import json_line
 
     chosen = configuration(context)
-    kind, name = _kind_of(topic, chosen.settings.topics.names())
+    names = {**chosen.settings.topics.names(), "shadow": chosen.settings.topics.shadow}
+    kind, name = _kind_of(topic, names)
     try:
         with connected(connector(chosen)) as broker:
             for record in follow(broker, name, from_start, until_end):

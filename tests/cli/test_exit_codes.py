@@ -123,3 +123,22 @@ def test_check_names_a_rule_for_an_output_that_the_model_does_not_give(sensorlin
     assert wrong.returncode == 2
     assert 'alerts.0.output = "ware": the model gives rul' in wrong.stdout
     assert "ok: model" in sensorline("check", **rule, alerts__0__output="rul").stdout
+
+
+def test_check_looks_at_the_second_model_too(sensorline: Sensorline, folder: Path) -> None:
+    settings = load(folder / "sensorline.toml", {}).settings
+    sensors = tuple(ContractSensor(name) for name in settings.sensors.names)
+    (folder / "any").write_bytes(b"check loads no model")
+    write_bundle(folder / "wear", make_contract(settings.window.policy(), sensors=sensors, max_length=256), {MODEL_FILE: folder / "any"})
+    done = sensorline("check", model__path="wear", model__shadow="next")
+    assert done.returncode == 4
+    assert "ok: model" in done.stdout
+    assert "error: shadow model" in done.stdout
+    assert "there is no model bundle at" in done.stdout
+
+
+@pytest.mark.parametrize("option", [["--shadow-only"], ["--shadow", "next"]])
+def test_a_second_model_is_not_asked_for_and_unwanted_at_once(sensorline: Sensorline, option: list[str]) -> None:
+    done = sensorline("score", "--no-shadow", *option, model__path="wear")
+    assert done.returncode == 2
+    assert "error: --no-shadow: only without --shadow and --shadow-only" in done.stderr

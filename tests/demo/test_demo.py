@@ -117,9 +117,10 @@ def test_the_model_was_trained_as_the_command_in_the_configuration_says(shown: S
     contract = json.loads((shown.made / "models" / "wear" / "contract.json").read_bytes())
     (command,) = [line for line in flow.commands(DEVICES).splitlines() if "sensorline train" in line]
     options = dict(zip(*[iter(shlex.split(command)[2:])] * 2, strict=True))
-    assert (contract["name"], contract["metrics"]["recipe"]["units"], contract["metrics"]["recipe"]["epochs"]) == (
+    recipe = contract["metrics"]["recipe"]
+    assert (contract["name"], recipe["architecture"]["units"], recipe["fitting"]["epochs"]) == (
         Path(options["--out"]).name,
-        int(options["--units"]),
+        [int(options["--units"])],
         int(options["--epochs"]),
     )
 

@@ -43,9 +43,10 @@ def test_an_interrupted_replay_says_how_much_it_has_published(start_pipeline: St
     replay = pipeline.start("replay", RECORDING, "--speed", "20")
     eventually(lambda: pipeline.count("readings") > 3 * pipeline.partitions, STARTS_WITHIN_S, lambda: replay.said)
     assert replay.interrupt(signal.SIGINT) == 0
-    (line,) = replay.said.splitlines()
-    told = re.fullmatch(r"(\d+) readings published, stopped before the end", line)
+    said = replay.said.splitlines()
+    told = re.fullmatch(r"(\d+) readings published, stopped before the end", said[0])
     assert told is not None
+    assert said[1:] == ["the same command with --resume goes on from there"]
     assert len(pipeline.records("readings")) == int(told[1])
 
     pipeline.succeeds("replay", RECORDING, "--speed", "max")

@@ -24,9 +24,9 @@ from pipeline.recordings.labels import read_labels
 from pipeline.recordings.ordering import in_replay_order
 from pipeline.records import Alert, Prediction, Window
 from pipeline.runner import Finish
-from pipeline.training.files import contract_sensors, labelled_windows
-from pipeline.training.metrics import Epoch
-from pipeline.training.recipe import Recipe
+from pipeline.training.files import TrainingFiles, contract_sensors, labelled_windows
+from pipeline.training.progress import Epoch, Watch
+from pipeline.training.recipe import Architecture, Fitting, Recipe
 from pipeline.training.train import Destination, train_bundle
 from pipeline.wire.alerts import decode_alert
 from pipeline.wire.headers import header
@@ -41,7 +41,8 @@ LOOK_EVERY_S = 0.2
 HOURS = 8
 TRAINING_SEED, WATCHED_SEED = 1, 2
 TRAINING_MACHINES = 2  # for each that is watched
-RECIPE = Recipe(units=32, epochs=30)
+UNITS, EPOCHS = 32, 30
+RECIPE = Recipe(architecture=Architecture(units=(UNITS,)), fitting=Fitting(epochs=EPOCHS))
 
 
 def commands(devices: int) -> str:
@@ -52,7 +53,7 @@ def commands(devices: int) -> str:
         "--out training.parquet --labels training-labels.parquet\n"
         f"sensorline simulate --devices {devices} --seed {WATCHED_SEED} {fleet} --out recording.parquet --labels labels.parquet\n"
         "sensorline train --recording training.parquet --labels training-labels.parquet --out models/wear "
-        f"--units {RECIPE.units} --epochs {RECIPE.epochs}\n"
+        f"--units {UNITS} --epochs {EPOCHS}\n"
         "sensorline topics create\n"
         "sensorline replay recording.parquet --speed max\n"
         "sensorline run --drain"
@@ -89,11 +90,11 @@ def train(chosen: Configuration, place: Place, narrator: Narrator) -> None:
     settings = chosen.settings
     with narrator.step("An LSTM learns the wear behind the readings") as step:
         step.show("cutting the recording into windows")
-        labelled = labelled_windows(settings, *place.training, RECIPE, Counter())
+        labelled = labelled_windows(settings, TrainingFiles(*place.training), RECIPE, Counter())
         step.show("starting TensorFlow")
         destination = Destination(place.bundle, place.bundle.name)
         policy = settings.window.policy()
-        made = train_bundle(labelled, contract_sensors(settings), policy, RECIPE, destination, partial(_show_epoch, step))
+        made = train_bundle(labelled, contract_sensors(settings), policy, RECIPE, destination, Watch(partial(_show_epoch, step)))
         metrics = made.contract.metrics["held_out"][OUTPUT]
         error, guess = metrics["rmse"], metrics["rmse_of_mean"]
         step.conclude(f"{len(labelled.windows):,} windows; off by {error:.2f} on machines held out (guessing: {guess:.2f})")

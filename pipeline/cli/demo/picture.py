@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.cli.demo.story import Machine, lives
 from pipeline.config import Settings
-from pipeline.core.alerting import AlertRule
+from pipeline.config.alerts import AlertSettings
 from pipeline.recordings.atomic import atomic_file
 from pipeline.records import Window
 
@@ -37,7 +37,7 @@ def draw(machine: Machine, windows: Sequence[Window], settings: Settings, path: 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     ordered = sorted(windows, key=lambda window: window.source.last_arrival)
     near = _near(machine, ordered)
-    rule = settings.alerts[0].rule()
+    rule = settings.alerts[0]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 10), dpi=120)
         top = GridSpec(2, 1, figure, LEFT, 0.435, RIGHT, 0.885, hspace=0.1, height_ratios=(2, 1))
@@ -56,13 +56,12 @@ def draw(machine: Machine, windows: Sequence[Window], settings: Settings, path: 
             figure.savefig(file, format="png")
 
 
-def _headlines(figure: Figure, machine: Machine, rule: AlertRule, near: int) -> None:
+def _headlines(figure: Figure, machine: Machine, rule: AlertSettings, near: int) -> None:
     right = machine.worn and machine.agrees
     title = "wears out, and its alert says so" if right else f"and its alerts: {len(machine.episodes)}"
     figure.text(LEFT, 0.962, f"{machine.device} {title}", fontsize=17, weight="bold", color=INK)
-    sentence = (
-        f"Each spell of work is a window, and each window gets a score; {rule.needed} of {rule.of} above {rule.above:g} raise the alert."
-    )
+    needed, of = rule.for_
+    sentence = f"Each spell of work is a window, and each window gets a score; {needed} of {of} above {rule.above:g} raise the alert."
     figure.text(LEFT, 0.934, sentence, fontsize=11, color=SOFT)
     handles = [
         Line2D([], [], color=INK, marker="o", linestyle="none", markersize=4.5, label="score of a window, by the LSTM"),
@@ -74,7 +73,7 @@ def _headlines(figure: Figure, machine: Machine, rule: AlertRule, near: int) -> 
     figure.text(LEFT, 0.358, text, fontsize=12, weight="bold", color=INK)
 
 
-def _draw_scores(axes: Axes, machine: Machine, rule: AlertRule) -> None:
+def _draw_scores(axes: Axes, machine: Machine, rule: AlertSettings) -> None:
     for life in lives(machine.scores):
         axes.plot(
             _moments([score.end for score in life]),
@@ -111,7 +110,7 @@ def _draw_day(axes: Axes, machine: Machine, windows: Sequence[Window], settings:
     axes.margins(x=0.01)
 
 
-def _draw_near(panels: Sequence[Axes], machine: Machine, near: Sequence[Window], settings: Settings, rule: AlertRule) -> None:
+def _draw_near(panels: Sequence[Axes], machine: Machine, near: Sequence[Window], settings: Settings, rule: AlertSettings) -> None:
     times, values = _steps(near)
     scores = {(score.end, score.arrival): score.wear for score in machine.scores}
     for row, axes in enumerate(panels):
@@ -128,7 +127,7 @@ def _draw_near(panels: Sequence[Axes], machine: Machine, near: Sequence[Window],
         middle = _moments([(window.start + window.end) // 2])[0]
         wear = scores.get((window.end, window.source.last_arrival))
         text = f"{window.length} readings\n{'not scored' if wear is None else f'score {wear:.2f}'}"
-        color = ALARM if wear is not None and rule.raises(wear) else INK
+        color = ALARM if wear is not None and rule.bounds().raises(wear) else INK
         panels[0].annotate(
             text, (middle, 1), (0, 3), panels[0].get_xaxis_transform(), "offset points", ha="center", color=color, fontsize=9
         )
