@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -44,35 +44,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(demo)
-app.add_typer(topics.app, name="topics")
-app.add_typer(state.app, name="state")
-app.command()(check.check)
-app.command()(producing.simulate)
-app.add_typer(converting.app, name="convert")
-app.command()(replaying.replay)
-app.command()(feeds.mqtt)
-app.command()(feeds.http)
-app.command()(feeds.ingest)
-app.command()(stages.window)
-app.command()(stages.score)
-app.command()(stages.alert)
-app.command()(stages.notify)
-app.add_typer(alerts.app, name="alerts")
-app.command()(stages.run)
-app.command()(recording.record)
-app.command()(recording.recordings)
-app.command()(backtest.backtest)
-app.command()(backtest.diff)
-app.command()(tail.tail)
-app.command()(dashboard.dashboard)
-app.command()(explain.explain)
-app.command()(training.lengths)
-app.command()(training.train)
-app.command()(evaluate.evaluate)
-app.command()(models.bundle)
-app.command()(models.probe)
-app.command()(tail.schema)
+# The groups of `--help`, in the order in which one needs them.
+_PANELS: Mapping[str, Sequence[Callable[..., None]]] = {
+    "Begin": (demo, check.check, tail.schema),
+    "Readings": (producing.simulate, replaying.replay, feeds.mqtt, feeds.http, feeds.ingest),
+    "Stages": (stages.window, stages.score, stages.alert, stages.notify, stages.run),
+    "Models": (training.lengths, training.train, evaluate.evaluate, models.bundle, models.probe, backtest.backtest, backtest.diff),
+    "Look and keep": (tail.tail, dashboard.dashboard, explain.explain, recording.record, recording.recordings),
+}
+for panel, commands in _PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+for name, group, panel in (
+    ("topics", topics.app, "Begin"),
+    ("state", state.app, "Stages"),
+    ("convert", converting.app, "Readings"),
+    ("alerts", alerts.app, "Stages"),
+):
+    app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 @app.callback()

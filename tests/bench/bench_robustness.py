@@ -63,7 +63,7 @@ Errors = dict[str, list[float]]  # by disturbance: for each seed and draw
 def main(arguments: Sequence[str] = ()) -> None:
     """Prints a table and draws a picture."""
     parser = argparse.ArgumentParser("python -m tests.bench robustness", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--draws", type=int, default=2, help="so many times each disturbance is drawn")
     parser.add_argument("--keep", type=Path, help="keep the models in this folder, and go on with those that are there")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "pictures" / "robustness.png")

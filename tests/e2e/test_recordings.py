@@ -22,7 +22,7 @@ from tests.support.models import layers, save, sequential
 from tests.support.pipelines import Pipeline, new_pipeline
 from tests.support.simulated import FLEET, SECTIONS
 
-LIVE_S = int(os.environ.get("SENSORLINE_LIVE_SECONDS", "60"))
+LIVE_S = int(os.environ.get("SENSORLINE_LIVE_SECONDS", "25"))
 DEVICES = 20
 TOLERANCE = 1e-5
 QUICK = """[sensors]
@@ -89,7 +89,7 @@ class LiveRun:
 
 @pytest.fixture(scope="module")
 def live(kafka_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
-    """Readings for a minute, or SENSORLINE_LIVE_SECONDS; at the end all devices fall silent and are closed by ticks."""
+    """Readings for LIVE_S seconds (SENSORLINE_LIVE_SECONDS); at the end all devices fall silent and are closed by ticks."""
     folder = tmp_path_factory.mktemp("live")
     with ExitStack() as processes:
         (folder / "making").mkdir()
@@ -102,20 +102,7 @@ def live(kafka_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
             run.pipeline.start("score"),
             recorder_of(run.pipeline, "readings", "windows", "predictions"),
         ]
-        faults = [
-            "--gaps",
-            "0.05",
-            "--bursts",
-            "0.03",
-            "--disorder",
-            "0.1",
-            "--duplicates",
-            "0.05",
-            "--bad-clocks",
-            "0.3",
-            "--dying",
-            "0.3",
-        ]
+        faults = "--gaps 0.05 --bursts 0.03 --disorder 0.1 --duplicates 0.05 --bad-clocks 0.3 --dying 0.3".split()
         fleet = ["--devices", str(DEVICES), "--rate", "4", "--duration", f"{LIVE_S}s", *faults]
         simulated = run.pipeline.run("simulate", *fleet, within_s=LIVE_S + STARTS_WITHIN_S)
         assert simulated.returncode == 0, simulated.stderr
