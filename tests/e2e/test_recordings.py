@@ -102,7 +102,20 @@ def live(kafka_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
             run.pipeline.start("score"),
             recorder_of(run.pipeline, "readings", "windows", "predictions"),
         ]
-        faults = "--gaps 0.05 --bursts 0.03 --disorder 0.1 --duplicates 0.05 --bad-clocks 0.3 --dying 0.3".split()
+        faults = [
+            "--gaps",
+            "0.05",
+            "--bursts",
+            "0.03",
+            "--disorder",
+            "0.1",
+            "--duplicates",
+            "0.05",
+            "--bad-clocks",
+            "0.3",
+            "--dying",
+            "0.3",
+        ]
         fleet = ["--devices", str(DEVICES), "--rate", "4", "--duration", f"{LIVE_S}s", *faults]
         simulated = run.pipeline.run("simulate", *fleet, within_s=LIVE_S + STARTS_WITHIN_S)
         assert simulated.returncode == 0, simulated.stderr
