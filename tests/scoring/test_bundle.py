@@ -109,7 +109,10 @@ def halve_contract(folder: Path) -> None:
         (remove_contract, "the bundle is incomplete"),
         (halve_contract, "not JSON"),
         (lambda folder: edit(folder, contract_version=2), "contract_version is 2; this sensorline reads version 1"),
-        (lambda folder: edit(folder, channels=[{"name": "phase"}]), "channel 'phase' is unknown; this sensorline makes value, observed"),
+        (
+            lambda folder: edit(folder, channels=[{"name": "phase"}]),
+            "channel 'phase' is unknown; this sensorline makes value, change, observed",
+        ),
         (lambda folder: edit(folder, max_length=0), "max_length must be at least 1"),
         (lambda folder: edit(folder, max_length="long"), "Expected `int`"),
         (lambda folder: edit(folder, padding_value=1e-40), "padding_value"),

@@ -64,7 +64,7 @@ def test_conditions_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None
         ({"name": "ema", "spans": []}, "spans must be numbers of steps"),
         ({"name": "ema", "spans": [0.5]}, "at least 1"),
         ({"name": "age", "scale": 0}, "scale must be positive"),
-        ({"name": "fft"}, "channel 'fft' is unknown; this sensorline makes value, observed, delta, age, ema"),
+        ({"name": "fft"}, "channel 'fft' is unknown; this sensorline makes value, change, observed, delta, age, ema"),
     ],
 )
 def test_channels_that_cannot_be_made_are_refused(channel: dict[str, Any], problem: str) -> None:
