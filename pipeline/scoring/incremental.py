@@ -57,10 +57,12 @@ class IncrementalScorer:
         self._batching = batching
         self._growing = GrowingWindows(MEMORY_BYTES)
 
+    def concerns(self, windows: Sequence[Window]) -> bool:
+        """Whether any of the windows may grow or have grown."""
+        return len(self._growing) > 0 or any(not window.final for window in windows)
+
     def score(self, windows: Sequence[Window], for_each: ForEach) -> Answers:
         """Scores those of the windows that grow."""
-        if not len(self._growing) and all(window.final for window in windows):
-            return Answers([], list(range(len(windows))))
         continuations, whole = self._growing.plan(windows)
         answers = [answer for known in continuations if not known.further for answer in self._repeated(known)]
         ahead = sorted((continuation for continuation in continuations if continuation.further), key=lambda ahead: ahead.further)
@@ -74,7 +76,7 @@ class IncrementalScorer:
 
         def advance(batch: Batch) -> None:
             lengths = rest.lengths[batch.begin : batch.end]
-            inputs = rest.padded(batch, int(ends[batch.begin] - lengths[0]), self._signature)
+            inputs = rest.padded(batch, ends, self._signature)
             states = np.stack([self._state(continuation) for continuation in ahead[batch.begin : batch.end]])
             advanced = self._engine.advance(inputs, lengths, states)
             for place, length in enumerate(lengths.tolist()):

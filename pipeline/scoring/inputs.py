@@ -34,12 +34,12 @@ class ModelInputs(NamedTuple):
         kept = np.arange(len(first_rows)) >= first_rows
         return self._replace(rows=tuple(rows[kept] for rows in self.rows), lengths=self.lengths - seen)
 
-    def padded(self, batch: Batch, first_row: int, signature: Sequence[ModelInput]) -> list[Inputs]:
-        """What the engine takes of a batch, whose rows begin at `first_row`."""
+    def padded(self, batch: Batch, ends: NDArray[np.int64], signature: Sequence[ModelInput]) -> list[Inputs]:
+        """What the engine takes of a batch; `ends`: for each window the row behind its last one."""
         lengths = self.lengths[batch.begin : batch.end]
-        end_row = first_row + int(lengths.sum())
+        begin_row, end_row = ends[batch.begin] - lengths[0], ends[batch.end - 1]
         return [
-            pad(rows[first_row:end_row], lengths, batch.padded_to, given.padding_value)
+            pad(rows[begin_row:end_row], lengths, batch.padded_to, given.padding_value)
             for rows, given in zip(self.rows, signature, strict=True)
         ]
 

@@ -63,7 +63,7 @@ class Scorer:
 
         `with_steps`: also the outputs per step, if the model has any.
         """
-        if self._incremental is None:
+        if self._incremental is None or not self._incremental.concerns(windows):
             return self._score_whole(windows, with_steps)
         growing = self._incremental.score(windows, self._for_each)
         if not growing.answers:
@@ -100,7 +100,7 @@ class Scorer:
         def score_batch(batch: Batch) -> None:
             begin, end, length = batch
             of_batch = lengths[begin:end]
-            padded = inputs.padded(batch, int(ends[begin] - lengths[begin]), self._engine.signature.inputs)
+            padded = inputs.padded(batch, ends, self._engine.signature.inputs)
             scored = self._engine.score(padded, of_batch, with_steps=bool(steps))
             outputs[begin:end] = scored.outputs
             padded_to[begin:end] = length

@@ -121,7 +121,9 @@ def on_kafka(workshop: Workshop, cell: str) -> None:
     }
     last = {device: max(time for owner, time in truth if owner == device) for device in {device for device, _ in truth}}
     with running_kafka() as address:
-        there = Workshop(workshop.folder, workshop.configuration, {"broker__url": f"kafka://{address}", "model__path": name})
+        there = Workshop(
+            workshop.folder, workshop.configuration, {"broker__url": f"kafka://{address}", "model__path": str(workshop.folder / name)}
+        )
         there.run("topics", "create")
         there.run("replay", "FD001-test/recording.parquet", "--speed", "max")
         there.run("run", "--drain")
