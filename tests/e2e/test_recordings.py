@@ -22,7 +22,7 @@ from tests.support.models import layers, save, sequential
 from tests.support.pipelines import Pipeline, new_pipeline
 from tests.support.simulated import FLEET, SECTIONS
 
-LIVE_S = int(os.environ.get("SENSORLINE_LIVE_SECONDS", "25"))
+LIVE_S = int(os.environ.get("SENSORLINE_LIVE_SECONDS", "60"))
 DEVICES = 20
 TOLERANCE = 1e-5
 QUICK = """[sensors]
