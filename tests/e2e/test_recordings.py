@@ -196,7 +196,7 @@ def test_the_list_of_recordings_counts_what_the_topics_hold(live: LiveRun) -> No
 def test_a_replay_stopped_by_a_signal_goes_on_with_resume(live: LiveRun, tmp_path: Path) -> None:
     with ExitStack() as processes:
         replayed = new_pipeline(tmp_path, "sqlite:///", live.sections, processes)
-        first = replayed.start("replay", str(live.recording), "--speed", "10")
+        first = replayed.start("replay", str(live.recording), "--speed", "4")
         eventually(lambda: replayed.count("readings") > 50, STARTS_WITHIN_S, lambda: first.said)
         assert first.interrupt(signal.SIGINT) == 0
         assert "--resume goes on from there" in first.said
