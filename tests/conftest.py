@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from pipeline.brokers.memory import MemoryLog
+from pipeline.brokers.protocol import Broker
+from pipeline.brokers.url import open_broker, parse_url
+from pipeline.clock import SystemClock
 from tests.support.kafka_jars import KafkaUnavailable
 from tests.support.kafka_server import running_kafka
 
@@ -26,6 +30,23 @@ def kafka_url() -> Iterator[str]:
         except KafkaUnavailable as reason:
             without_kafka(str(reason))
         yield f"kafka://{address}"
+
+
+@pytest.fixture(params=["memory", "sqlite", "kafka"])
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Broker]]:
+    """Opens connections to one log, which are closed at the end of the test."""
+    embedded = {"memory": "memory://", "sqlite": "sqlite:///log.db"}
+    url = parse_url(embedded.get(request.param) or request.getfixturevalue("kafka_url"), tmp_path)
+    clock = SystemClock()
+    memory = MemoryLog(clock)
+    with ExitStack() as connections:
+
+        def opened() -> Broker:
+            broker = open_broker(url, clock, memory)
+            connections.callback(broker.close)
+            return broker
+
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import msgspec
 
 from pipeline.core.alert_memory import OpenEpisode, next_number
 from pipeline.core.alert_rules import ClockRule, require_different_names
+from pipeline.core.alert_states import RuleStates
 from pipeline.core.arrival import ArrivalClock
 from pipeline.records import Alert, AlertState, RejectReason
 
@@ -72,18 +73,15 @@ class ClockCounts(msgspec.Struct):
 MEMORY_BYTES = 200
 
 
-class ClockMachine:
+class ClockMachine(RuleStates[ClockState]):
     """Counts refused readings, device by device. A `pipeline.core.keyed_state.Keyed` machine."""
 
     def __init__(self, rules: Sequence[ClockRule], clock: ArrivalClock) -> None:
+        super().__init__(ClockState, (rule.name for rule in rules))
         self._rules = {rule.name: rule for rule in rules}
         require_different_names(tuple(rules))
         self.clock = clock
         self.counts = ClockCounts()
-        self.touched: set[str] = set()
-        self.unsaved_bytes = 0
-        self.restored_until = -1
-        self._devices: dict[str, ClockState] = {}
         self._open: set[str] = set()  # devices with an open episode
 
     @property
@@ -96,7 +94,7 @@ class ClockMachine:
         rules = [rule for rule in self._rules.values() if refused.reason in rule.reasons and rule.scope.has(refused.device)]
         if not rules:
             return []
-        state = self._devices.setdefault(refused.device, ClockState())
+        state = self._states.setdefault(refused.device, ClockState())
         is_new = offset > state.applied
         if is_new and state.place is not None and _is_repeat(refused, state.place, state.arrival):
             self.counts.repeated += 1
@@ -116,22 +114,11 @@ class ClockMachine:
             return []
         return self._pass_time(arrival, False, offset)
 
-    def dump(self, device: str) -> tuple[int, bytes] | None:
-        """(applied, state) of a device; None where nothing is remembered of it."""
-        state = self._devices.get(device)
-        return None if state is None else (state.applied, _encoder.encode(state))
-
     def load(self, device: str, applied: int, state: bytes | None) -> None:
-        """Takes over what `dump` gave. Rules that are gone are left out, new ones begin without memory."""
-        if state is None:
-            return
-        loaded = self._devices[device] = _decoder.decode(state)
-        loaded.rules = {name: memory for name, memory in loaded.rules.items() if name in self._rules}
-        self._note(device, loaded)
-
-    def migrate(self, device: str, applied: int, state: bytes | None) -> None:
-        """The same as `load`: each rule's memory is known by its name."""
-        self.load(device, applied, state)
+        """As all machines of rules; an episode that was open is open again."""
+        super().load(device, applied, state)
+        if device in self._states:
+            self._note(device, self._states[device])
 
     def _count(self, rule: ClockRule, memory: ClockMemory, refused: Refused) -> Alert | None:
         near = [arrival for arrival in memory.arrivals if abs(refused.arrival - arrival) <= rule.within_ms]
@@ -153,8 +140,8 @@ class ClockMachine:
         else:
             self.clock.move(arrival, from_header=False)
         now, alerts = self.clock.now or 0, []
-        for _, device in sorted((self._devices[device].arrival, device) for device in self._open):
-            state = self._devices[device]
+        for _, device in sorted((self._states[device].arrival, device) for device in self._open):
+            state = self._states[device]
             for name, memory in state.rules.items() if state.applied < offset else ():
                 rule = self._rules[name]
                 if memory.episode is not None and memory.arrivals[-1] + rule.cleared_after_ms <= now:
@@ -176,10 +163,6 @@ class ClockMachine:
     def _touch(self, device: str) -> None:
         self.touched.add(device)
         self.unsaved_bytes += MEMORY_BYTES
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(ClockState)
 
 
 def _is_repeat(refused: Refused, place: Place, arrival: int) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 
 from pipeline.core.alert_memory import OpenEpisode, next_number
 from pipeline.core.alert_rules import Group, Rule
+from pipeline.core.alert_states import RuleStates
 from pipeline.records import Alert, AlertState, Member
 
 
@@ -57,20 +58,17 @@ class GroupCounts(msgspec.Struct):
 STANDING_BYTES = 60
 
 
-class GroupMachine:
+class GroupMachine(RuleStates[GroupState]):
     """Counts the devices that hold, group by group. A `pipeline.core.keyed_state.Keyed` machine whose keys are the groups."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        super().__init__(GroupState, (rule.name for rule in rules))
         self._rules = {rule.name: rule for rule in rules}
         self.counts = GroupCounts()
-        self.touched: set[str] = set()
-        self.unsaved_bytes = 0
-        self.restored_until = -1
-        self._groups: dict[str, GroupState] = {}
 
     def take(self, member: Member, offset: int) -> list[Alert]:
         """The alert of the group that this alert of one of its devices raises or clears."""
-        state = self._groups.get(member.group, GroupState())
+        state = self._states.get(member.group, GroupState())
         rule = self._rules.get(member.alert.rule)
         group = None if rule is None else next((group for group in rule.scope.groups if group.name == member.group), None)
         if rule is None or group is None:
@@ -78,29 +76,13 @@ class GroupMachine:
             return []
         if offset <= state.applied:
             return []
-        self._groups[member.group] = state
+        self._states[member.group] = state
         state.applied = offset
         self.touched.add(member.group)
         memory = state.rules.setdefault(rule.name, GroupMemory())
         self.unsaved_bytes += STANDING_BYTES * (1 + len(memory.devices))
         alert = self._count(rule, group, memory, member.alert)
         return [] if alert is None else [alert]
-
-    def dump(self, device: str) -> tuple[int, bytes] | None:
-        """(applied, state) of a group; None where nothing is remembered of it."""
-        state = self._groups.get(device)
-        return None if state is None else (state.applied, _encoder.encode(state))
-
-    def load(self, device: str, applied: int, state: bytes | None) -> None:
-        """Takes over what `dump` gave. Rules that are gone are left out, new ones begin without memory."""
-        if state is None:
-            return
-        loaded = self._groups[device] = _decoder.decode(state)
-        loaded.rules = {name: memory for name, memory in loaded.rules.items() if name in self._rules}
-
-    def migrate(self, device: str, applied: int, state: bytes | None) -> None:
-        """The same as `load`: each rule's memory is known by its name."""
-        self.load(device, applied, state)
 
     def _count(self, rule: Rule, group: Group, memory: GroupMemory, alert: Alert) -> Alert | None:
         stands = Standing(alert.number, alert.state is AlertState.CLEARED)
@@ -124,10 +106,6 @@ class GroupMachine:
             self.counts.cleared += 1
         value = float(len(holding))
         return Alert(episode.id, group.name, rule.name, state, episode.since, alert.time, value, (), memory.number, devices=holding)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(GroupState)
 
 
 def _episode_id(rule: Rule, group: Group, alert: Alert) -> str:

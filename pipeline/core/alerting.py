@@ -31,6 +31,7 @@ import msgspec
 from pipeline.core.alert_conditions import AlertSource, level, lookback
 from pipeline.core.alert_memory import Judgement, OpenEpisode, RuleMemory, Sighting, next_number, sighting
 from pipeline.core.alert_rules import AlertRule, require_different_names
+from pipeline.core.alert_states import RuleStates
 from pipeline.records import Alert, AlertState, Prediction, Window
 
 PREDICTION_BYTES = 300  # of a saved judgement and mark of one rule
@@ -54,7 +55,7 @@ class AlertCounts(msgspec.Struct):
     cleared: int = 0
 
 
-class AlertMachine:
+class AlertMachine(RuleStates[DeviceState]):
     """Judges predictions or windows by rules, device by device. Raises `PolicyError` where two rules have one name.
 
     Holds, for each device and rule, at most `of` judgements (and one) and `alert_memory.MARKS` marks. A
@@ -62,22 +63,19 @@ class AlertMachine:
     """
 
     def __init__(self, rules: Sequence[AlertRule]) -> None:
+        super().__init__(DeviceState, (rule.name for rule in rules))
         self._rules = tuple(rules)
         require_different_names(self._rules)
         self.counts = AlertCounts()
-        self.touched: set[str] = set()
-        self.unsaved_bytes = 0
-        self.restored_until = -1
-        self._devices: dict[str, DeviceState] = {}
 
     def take(self, seen: Prediction | Window, offset: int) -> list[Alert]:
         """`judge`, unless what is at `offset` is already in the device's restored state."""
         device = seen.device
-        if device in self._devices and offset <= self._devices[device].applied:
+        if device in self._states and offset <= self._states[device].applied:
             return []
         alerts = self.judge(seen)
-        if device in self._devices:
-            self._devices[device].applied = offset
+        if device in self._states:
+            self._states[device].applied = offset
             self.touched.add(device)
             self.unsaved_bytes += PREDICTION_BYTES * len(self._rules)
         return alerts
@@ -89,24 +87,7 @@ class AlertMachine:
 
     def remembers(self, device: str) -> bool:
         """Whether anything is known of the device."""
-        return device in self._devices
-
-    def dump(self, device: str) -> tuple[int, bytes] | None:
-        """(applied, state) of a device; None where nothing is remembered of it."""
-        state = self._devices.get(device)
-        return None if state is None else (state.applied, _encoder.encode(state))
-
-    def load(self, device: str, applied: int, state: bytes | None) -> None:
-        """Takes over what `dump` gave. Rules that are gone are left out, new ones begin without memory."""
-        if state is None:
-            return
-        loaded = self._devices[device] = _decoder.decode(state)
-        names = {rule.name for rule in self._rules}
-        loaded.rules = {name: memory for name, memory in loaded.rules.items() if name in names}
-
-    def migrate(self, device: str, applied: int, state: bytes | None) -> None:
-        """The same as `load`: each rule's memory is known by its name."""
-        self.load(device, applied, state)
+        return device in self._states
 
     def _judge(self, rule: AlertRule, seen: Prediction | Window) -> Alert | None:
         at = sighting(seen)
@@ -117,7 +98,7 @@ class AlertMachine:
         if value is None:
             self.counts.missing_output += 1
             return None
-        memory = self._devices.setdefault(at.device, DeviceState()).rules.setdefault(rule.name, RuleMemory())
+        memory = self._states.setdefault(at.device, DeviceState()).rules.setdefault(rule.name, RuleMemory())
         if not memory.take(at):
             self.counts.repeated += 1
             return None
@@ -149,10 +130,6 @@ class AlertMachine:
         causes = tuple(judged.cause for judged in evidence)
         alert = Alert(episode.id, at.device, rule.name, state, episode.since, at.time, measured, causes, memory.number)
         return alert if rule.source is AlertSource.PREDICTIONS else msgspec.structs.replace(alert, predictions=(), windows=causes)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(DeviceState)
 
 
 def _last(judgements: Sequence[Judgement], count: int) -> range:

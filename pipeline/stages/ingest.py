@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from pipeline.brokers.admission import size_bytes
-from pipeline.brokers.protocol import Message, Position, Record
-from pipeline.core.keyed_state import Write
+from pipeline.brokers.protocol import Message, Record
 from pipeline.records import Rejection, RejectReason
-from pipeline.stages.protocol import Checkpoint, Handover
+from pipeline.stages.stateless import Stateless
 from pipeline.wire.mapping import Around, Mapped, Mapper
 from pipeline.wire.rejected import rejected_message
 
@@ -30,51 +29,28 @@ class IngestTopics(msgspec.Struct, frozen=True):
     rejected: str
 
 
-class IngestStage:
+class IngestStage(Stateless):
     """Implements `pipeline.stages.protocol.Stage`.
 
     A reading keeps nothing of its record but what the mapping takes: no header, as one named `arrival` would move clocks.
     """
 
     name = "ingest"
-    keeps_state = False
-    tick_interval_ms: int | None = None
 
     def __init__(self, topics: IngestTopics, mapper: Mapper) -> None:
+        super().__init__()
         self.source = topics.source
         self._topics = topics
         self._mapper = mapper
-        self._next: dict[int, int] = {}
         self._counts: Counter[str] = Counter()
-
-    def assign(self, handover: Handover) -> None:
-        self._next[handover.partition] = handover.offset
-
-    def revoke(self, partition: int) -> None:
-        self._next.pop(partition, None)
 
     def step(self, records: Sequence[Record], now_ms: int) -> list[Message]:
         messages = []
         for record in records:
-            self._next[record.partition] = record.offset + 1
+            self._passed(record)
             messages.append(self._message(record))
         self._counts["received"] += len(records)
         return messages
-
-    def tick(self, partition: int) -> Message | None:
-        return None
-
-    def unsaved_bytes(self) -> int:
-        return 0
-
-    def checkpoint(self, partition: int) -> Checkpoint:
-        return Checkpoint(Position(partition, self._next[partition]))
-
-    def committed(self, partition: int) -> Sequence[Write]:
-        return ()
-
-    def drain(self, partition: int, now_ms: int) -> list[Message]:
-        return []
 
     def counts(self) -> Mapping[str, int]:
         return self._counts

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from pipeline.brokers.protocol import Message, Position, Record
+from pipeline.brokers.protocol import Message, Record
 from pipeline.core.buckets import BATCH_WINDOWS, DELAY_MS
-from pipeline.core.keyed_state import Write
 from pipeline.core.policy import WindowPolicy
 from pipeline.logs import fields
 from pipeline.records import ModelIdentity, Prediction, PredictionTimes, Rejection, RejectReason, Window, WindowSummary
 from pipeline.scoring.drift import DriftWatch
 from pipeline.scoring.scorer import Scorer
-from pipeline.stages.protocol import Checkpoint, Handover
+from pipeline.stages.stateless import Stateless
 from pipeline.wire.headers import closing_time
 from pipeline.wire.predictions import encode_prediction
 from pipeline.wire.rejected import rejected_message
@@ -53,15 +52,13 @@ class ScoreOptions:
     drift_alert: float | None = None  # the index above which what is scored has drifted from what the model was trained on
 
 
-class ScoreStage:
+class ScoreStage(Stateless):
     """Implements `pipeline.stages.protocol.Stage`. Scores windows made by `policy` over `sensors`; all others are rejected."""
-
-    keeps_state = False
-    tick_interval_ms: int | None = None
 
     def __init__(
         self, topics: ScoreTopics, scorer: Scorer, policy: WindowPolicy, sensors: tuple[str, ...], options: ScoreOptions | None = None
     ) -> None:
+        super().__init__()
         self._options = options or ScoreOptions()
         self.name = self._options.name
         self.source = topics.windows
@@ -72,7 +69,6 @@ class ScoreStage:
         self._begin(scorer)
         self._sensors = sensors
         self._spec_id = policy.spec_id(sensors)
-        self._next: dict[int, int] = {}
         self._counts: Counter[str] = Counter()
 
     def replace(self, scorer: Scorer) -> None:
@@ -83,12 +79,6 @@ class ScoreStage:
         self._scorer = scorer
         self._drift = DriftWatch(scorer.contract, self._options.drift_alert)
 
-    def assign(self, handover: Handover) -> None:
-        self._next[handover.partition] = handover.offset
-
-    def revoke(self, partition: int) -> None:
-        self._next.pop(partition, None)
-
     def step(self, records: Sequence[Record], now_ms: int) -> list[Message]:
         successor = self._successor
         if successor is not self._scorer:
@@ -97,7 +87,7 @@ class ScoreStage:
         out: list[Message | None] = [None] * len(records)
         scorable: list[tuple[int, Window]] = []
         for place, record in enumerate(records):
-            self._next[record.partition] = record.offset + 1
+            self._passed(record)
             match self._examine(record):
                 case Window() as window:
                     scorable.append((place, window))
@@ -106,21 +96,6 @@ class ScoreStage:
         if scorable:
             self._score(scorable, records, out, now_ms)
         return [message for message in out if message is not None]
-
-    def tick(self, partition: int) -> Message | None:
-        return None
-
-    def unsaved_bytes(self) -> int:
-        return 0
-
-    def checkpoint(self, partition: int) -> Checkpoint:
-        return Checkpoint(Position(partition, self._next[partition]))
-
-    def committed(self, partition: int) -> Sequence[Write]:
-        return ()
-
-    def drain(self, partition: int, now_ms: int) -> list[Message]:
-        return []
 
     def counts(self) -> Mapping[str, int]:
         return {**self._counts, **self._drift.counts, **self.watched}

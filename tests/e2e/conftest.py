@@ -1,4 +1,4 @@
-"""Logs and pipelines for the whole-flow tests, and a model for the simulated fleet."""
+"""Pipelines for the whole-flow tests, and a model for the simulated fleet."""
 
 from __future__ import annotations
 
@@ -8,32 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.brokers.memory import MemoryLog
-from pipeline.brokers.protocol import Broker
-from pipeline.brokers.url import open_broker, parse_url
-from pipeline.clock import SystemClock
 from producers.simulate import record_fleet
 from tests.support.pipelines import Pipeline, new_pipeline
 from tests.support.simulated import FLEET, SECTIONS
 
 StartPipeline = Callable[..., Pipeline]
-
-
-@pytest.fixture(params=["memory", "sqlite", "kafka"])
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Broker]]:
-    """Opens connections to one log, which are closed at the end of the test."""
-    embedded = {"memory": "memory://", "sqlite": "sqlite:///log.db"}
-    url = parse_url(embedded.get(request.param) or request.getfixturevalue("kafka_url"), tmp_path)
-    clock = SystemClock()
-    memory = MemoryLog(clock)
-    with ExitStack() as connections:
-
-        def opened() -> Broker:
-            broker = open_broker(url, clock, memory)
-            connections.callback(broker.close)
-            return broker
-
-        yield opened
 
 
 @pytest.fixture(params=["sqlite", "kafka"])

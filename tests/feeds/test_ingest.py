@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from pipeline.brokers.memory import MemoryLog
 from pipeline.brokers.protocol import Broker, Message, Record, TopicSettings
 from pipeline.brokers.reading import read_now
-from pipeline.brokers.url import open_broker, parse_url
 from pipeline.clock import SystemClock
 from pipeline.config import Settings
 from pipeline.runner import Finish, Runner
@@ -26,23 +22,6 @@ from tests.support.broker_logs import publish, unique_name
 from tests.support.flows import own_settings
 
 Connect = Callable[[], Broker]
-
-
-@pytest.fixture(params=["memory", "sqlite", "kafka"])
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
-    """Opens connections to one log, which are closed at the end of the test."""
-    embedded = {"memory": "memory://", "sqlite": "sqlite:///log.db"}
-    url = parse_url(embedded.get(request.param) or request.getfixturevalue("kafka_url"), tmp_path)
-    clock = SystemClock()
-    memory = MemoryLog(clock)
-    with ExitStack() as connections:
-
-        def opened() -> Broker:
-            broker = open_broker(url, clock, memory)
-            connections.callback(broker.close)
-            return broker
-
-        yield opened
 
 
 def settings_for(connect: Connect) -> Settings:
