@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.core.features import Value
 from pipeline.core.policy import WindowPolicy
 from pipeline.scoring.contract import MODEL_FILE, Contract, ContractOutput, ContractSensor
@@ -15,8 +17,18 @@ layers = keras.layers
 
 def sequential(*parts: Any, shape: tuple[int | None, ...] = (None, 2)) -> Any:
     """A model of these layers over windows of two sensors."""
-    keras.utils.set_random_seed(1)
-    return keras.Sequential([keras.Input(shape), *parts])
+    model = keras.Sequential([keras.Input(shape), *parts])
+    _set_weights(model)
+    return model
+
+
+def _set_weights(model: Any) -> None:
+    """Kernels as Keras would draw them (Glorot), but the same in each run: a layer draws its seed when it is made, before its model is."""
+    random = np.random.default_rng(1)
+    for weight in model.trainable_weights:
+        if len(weight.shape) > 1:
+            limit = np.sqrt(6 / sum(weight.shape[-2:]))
+            weight.assign(random.uniform(-limit, limit, weight.shape))
 
 
 def sound_model(mask_value: float = 0.0) -> Any:
