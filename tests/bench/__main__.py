@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("windower", "state", "brokers", "scorer", "growing", "reload", "flow", "http", "takeover")
+NAMES = ("windower", "state", "brokers", "scorer", "growing", "reload", "flow", "http", "replay", "takeover")
 MODELS = ("cmapss", "occupancy", "robustness")  # they train models for an hour or so, on recordings that must be there
 
 
