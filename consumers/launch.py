@@ -28,7 +28,7 @@ TOPICS_OF: Mapping[str, tuple[str, ...]] = {
     "window": ("readings", "windows", "rejected"),
     "score": ("windows", "predictions", "rejected"),
     "alert": ("predictions", "alerts", "rejected"),
-    "notify": ("alerts",),
+    "notify": ("alerts", "rejected"),
 }
 # The further score and alert stages: where there is a second model, and where a rule needs it.
 TOPICS_OF_FURTHER: Mapping[str, tuple[str, ...]] = {
@@ -79,6 +79,16 @@ def build_stages(settings: Settings, launch: Launch) -> list[Work]:
     """The stages, in the order of the flow; that of the second model is last, as nothing waits for it. Raises `ModelRefused`."""
     stages = [stage for name in TOPICS_OF if name in launch.names for stage in _build(name, settings, launch)]
     return [*stages, *_build_shadow(settings, launch)] if "score" in launch.names else stages
+
+
+def with_left_over(broker: Broker, settings: Settings, launch: Launch, stages: Sequence[Work]) -> list[Work]:
+    """The same, and behind the alert stages those that clear what rules have left open that the configuration has no more."""
+    if "alert" not in launch.names:
+        return list(stages)
+    from consumers.alerter import left_over
+
+    place = 1 + max(place for place, stage in enumerate(stages) if stage.name.startswith("alert"))
+    return [*stages[:place], *left_over(broker, settings, launch.group), *stages[place:]]
 
 
 def require_topics(broker: Broker, settings: Settings, launch: Launch, stages: Sequence[Work]) -> None:

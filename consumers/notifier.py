@@ -23,9 +23,10 @@ def notifier(settings: Settings, names: Sequence[str] | None = None) -> list[Del
 
 
 def _delivery(settings: Settings, chosen: DestinationSettings) -> Delivery:
-    backoff = Backoff(chosen.backoff_ms / 1000, chosen.longest_backoff_ms / 1000)
-    destination = _destination(chosen)
-    return Delivery(f"notify.{chosen.name}", settings.topics.alerts, destination, backoff, chosen.rules, from_end=chosen.begin == "newest")
+    topics = settings.topics
+    backoff = Backoff(chosen.backoff_ms / 1000, chosen.longest_backoff_ms / 1000, chosen.most_refusals)
+    from_end = chosen.begin == "newest"
+    return Delivery(f"notify.{chosen.name}", topics.alerts, topics.rejected, _destination(chosen), backoff, chosen.rules, from_end)
 
 
 def _destination(chosen: DestinationSettings) -> Destination:

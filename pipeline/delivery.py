@@ -4,6 +4,9 @@ A stage's step is pure, and what it gives is in the log when `flush` returns. He
 take hours, so a delivery is no stage: it has a session of its own, with the same broker, driven by the same runner. A position
 is committed only after the receiver has taken everything before it. After a crash the alerts since then are delivered again,
 under the same keys. The session goes on polling while a receiver is down, so it stays in its group.
+
+An alert that the receiver refuses for what is in it would hold up its device, and the position, for ever. After some tries it
+goes to the rejected topic, acknowledged before the position passes it.
 """
 
 from __future__ import annotations
@@ -11,22 +14,27 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from pipeline.brokers.protocol import Assignment, Broker, Poll, Position, Record
+from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Position, Publisher, Record
 from pipeline.clock import Clock
 from pipeline.destinations.backoff import Backoff
 from pipeline.destinations.lanes import Lanes
 from pipeline.destinations.protocol import Destination, Parcel
 from pipeline.pace import Pace
+from pipeline.records import Rejection, RejectReason
 from pipeline.session import POLL_S, SessionOptions
 from pipeline.wire.alerts import decode_alert
+from pipeline.wire.rejected import rejected_message
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 10_000  # parcels on their way, of all partitions
 COMMIT_INTERVAL_S = 1.0
+# There from the beginning: where a metric begins with its first count, Prometheus sees no increase by that one.
+COUNTS = ("received", "delivered", "failed", "passed_over", "undecodable", "lost", "rejected_receiver")
 
 
 @dataclass(frozen=True)
@@ -35,15 +43,23 @@ class Delivery:
 
     name: str
     source: str
+    rejected: str  # topic of what a receiver refuses
     destination: Destination
     backoff: Backoff
     rules: tuple[str, ...] = ("*",)
     from_end: bool = False  # a destination that is new begins with the next alert, not with the oldest
-    _counts: Counter[str] = field(default_factory=Counter, compare=False)
+    _counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTS, 0)), compare=False)
 
     def counts(self) -> Mapping[str, int]:
-        """Running totals: received, passed_over, undecodable, lost."""
+        """Running totals."""
         return self._counts
+
+    def refusal(self, record: Record, problem: str) -> Message:
+        """What the rejected topic gets of an alert that was given up."""
+        self._counts["rejected_receiver"] += 1
+        error = f"{self.name}: {problem}, {self.backoff.most_refusals} times"
+        log.error("%s; partition %d, offset %d is given up and goes to %s", error, record.partition, record.offset, self.rejected)
+        return rejected_message(self.rejected, record, Rejection(RejectReason.RECEIVER, error))
 
     def lost(self, partition: int, committed: int, start: int) -> None:
         """The log does not hold the committed position any more. It goes on with what there is: a receiver that was away for
@@ -78,6 +94,8 @@ class DeliverySession:
         self._consumer = broker.consumer(delivery.source, options.group, options.max_records)
         self._lanes = Lanes(delivery.name, delivery.destination, delivery.backoff, clock)
         self._committed: dict[int, int] = {}  # by assigned partition
+        self._records: dict[tuple[int, int], Record] = {}  # on their way, by partition and offset
+        self._publisher: Publisher | None = None
 
     @property
     def counts(self) -> Counter[str]:
@@ -94,14 +112,32 @@ class DeliverySession:
         return bool(poll.records)
 
     def checkpoint(self) -> None:
-        """Commits what was taken by the receiver."""
+        """Rejects what was given up, and commits up to the first alert that is neither taken nor rejected."""
         self._pace.begin()
+        given_up = self._lanes.given_up()
+        refusals = [self._delivery.refusal(self._records[one.partition, one.offset], one.problem) for one in given_up]
+        with self._broker.transaction() if given_up else nullcontext():
+            self._publish(refusals)
+            self._lanes.settle(given_up)
+            self._commit()
+        self._pace.end()
+
+    def _commit(self) -> None:
         taken = {partition: offset for partition, offset in self._lanes.taken().items() if partition in self._committed}
         moved = {partition: offset for partition, offset in taken.items() if offset != self._committed[partition]}
         if moved:
             self._consumer.commit([Position(partition, offset) for partition, offset in moved.items()])
             self._committed |= moved
-        self._pace.end()
+            self._records = {place: record for place, record in self._records.items() if place[1] >= self._committed[place[0]]}
+
+    def _publish(self, messages: Sequence[Message]) -> None:
+        """Returns when the log has them. Few deliveries ever need a publisher."""
+        if not messages:
+            return
+        publisher = self._publisher = self._publisher or self._broker.publisher()
+        for message in messages:
+            publisher.send(message)
+        publisher.flush()
 
     def drain(self) -> None:
         """Nothing is open here but what is on its way, and that was awaited."""
@@ -127,11 +163,14 @@ class DeliverySession:
         self._lanes.close()
         self._committed = {}
         self._consumer.close()
+        if self._publisher is not None:
+            self._publisher.close()
 
     def _rebalance(self, poll: Poll) -> None:
         for partition in poll.revoked:
             self._committed.pop(partition, None)
             self._lanes.forget(partition)
+            self._records = {place: record for place, record in self._records.items() if place[0] != partition}
         if poll.assigned:
             starts, ends = (offsets(self._delivery.source) for offsets in (self._broker.start_offsets, self._broker.end_offsets))
             for assignment in poll.assigned:
@@ -163,4 +202,5 @@ class DeliverySession:
             if parcel is None:
                 self._lanes.pass_over(record.partition, record.offset)
             else:
+                self._records[record.partition, record.offset] = record
                 self._lanes.put(record.partition, record.offset, parcel)

@@ -77,7 +77,7 @@ class ClockMachine(RuleStates[ClockState]):
     """Counts refused readings, device by device. A `pipeline.core.keyed_state.Keyed` machine."""
 
     def __init__(self, rules: Sequence[ClockRule], clock: ArrivalClock) -> None:
-        super().__init__(ClockState, (rule.name for rule in rules))
+        super().__init__(ClockState, rules)
         self._rules = {rule.name: rule for rule in rules}
         require_different_names(tuple(rules))
         self.clock = clock
@@ -123,11 +123,15 @@ class ClockMachine(RuleStates[ClockState]):
     def _count(self, rule: ClockRule, memory: ClockMemory, refused: Refused) -> Alert | None:
         near = [arrival for arrival in memory.arrivals if abs(refused.arrival - arrival) <= rule.within_ms]
         memory.arrivals = [*near, refused.arrival][-rule.count :]
-        if memory.episode is not None or len(memory.arrivals) < rule.count:
+        if memory.episode is not None:
+            memory.episode = memory.episode.judged(refused.arrival, float(len(memory.arrivals)))
+            return None
+        if len(memory.arrivals) < rule.count:
             return None
         if memory.cleared_at is not None and abs(refused.arrival - memory.cleared_at) < rule.cooldown_ms:
             return None
-        memory.episode = OpenEpisode(_episode_id(rule, refused), refused.arrival)
+        judged = (refused.arrival, float(len(memory.arrivals)))
+        memory.episode = OpenEpisode(_episode_id(rule, refused), refused.arrival, *judged, bool(rule.scope.groups))
         memory.number = next_number(memory.number, refused.arrival)
         self._open.add(refused.device)
         self.counts.raised += 1

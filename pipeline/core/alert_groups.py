@@ -62,7 +62,7 @@ class GroupMachine(RuleStates[GroupState]):
     """Counts the devices that hold, group by group. A `pipeline.core.keyed_state.Keyed` machine whose keys are the groups."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        super().__init__(GroupState, (rule.name for rule in rules))
+        super().__init__(GroupState, rules)
         self._rules = {rule.name: rule for rule in rules}
         self.counts = GroupCounts()
 
@@ -84,6 +84,11 @@ class GroupMachine(RuleStates[GroupState]):
         alert = self._count(rule, group, memory, member.alert)
         return [] if alert is None else [alert]
 
+    def _is_about(self, device: str, name: str, episode: OpenEpisode | None) -> bool:
+        """Whether the rule still has the group, whose name is the key."""
+        rule = self._rules.get(name)
+        return rule is not None and any(group.name == device for group in rule.scope.groups)
+
     def _count(self, rule: Rule, group: Group, memory: GroupMemory, alert: Alert) -> Alert | None:
         stands = Standing(alert.number, alert.state is AlertState.CLEARED)
         before = memory.devices.get(alert.device)
@@ -94,17 +99,17 @@ class GroupMachine(RuleStates[GroupState]):
         memory.devices[alert.device] = stands
         # A device that has left the group since does not hold for it.
         holding = tuple(sorted(device for device, last in memory.devices.items() if not last.cleared and group.has(device)))
-        episode, enough = memory.episode, len(holding) >= rule.scope.at_least
+        episode, enough, value = memory.episode, len(holding) >= rule.scope.at_least, float(len(holding))
         if enough is (episode is not None):
+            memory.episode = None if episode is None else episode.judged(alert.time, value)
             return None
         if episode is None:
-            state, episode = AlertState.RAISED, OpenEpisode(_episode_id(rule, group, alert), alert.time)
+            state, episode = AlertState.RAISED, OpenEpisode(_episode_id(rule, group, alert), alert.time, alert.time, value)
             memory.episode, memory.number = episode, next_number(memory.number, alert.time)
             self.counts.raised += 1
         else:
             state, memory.episode = AlertState.CLEARED, None
             self.counts.cleared += 1
-        value = float(len(holding))
         return Alert(episode.id, group.name, rule.name, state, episode.since, alert.time, value, (), memory.number, devices=holding)
 
 

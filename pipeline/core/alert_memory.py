@@ -86,10 +86,17 @@ class Judgement(msgspec.Struct, array_like=True):
 
 
 class OpenEpisode(msgspec.Struct, frozen=True, array_like=True):
-    """A raised alert that is not yet cleared; `since` in ms."""
+    """A raised alert that is not yet cleared, with all that clearing it without its rule takes; times in ms."""
 
     id: str
     since: int
+    time: int = 0  # of what was judged last
+    value: float = 0.0  # what the rule's bound was compared with last
+    grouped: bool = False  # only the device's groups were told of it
+
+    def judged(self, time: int, value: float) -> OpenEpisode:
+        """The same, still open after one more judgement."""
+        return msgspec.structs.replace(self, time=time, value=value)
 
 
 class RuleMemory(msgspec.Struct, array_like=True):

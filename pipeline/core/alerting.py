@@ -63,7 +63,7 @@ class AlertMachine(RuleStates[DeviceState]):
     """
 
     def __init__(self, rules: Sequence[AlertRule]) -> None:
-        super().__init__(DeviceState, (rule.name for rule in rules))
+        super().__init__(DeviceState, rules)
         self._rules = tuple(rules)
         require_different_names(self._rules)
         self.counts = AlertCounts()
@@ -111,6 +111,8 @@ class AlertMachine(RuleStates[DeviceState]):
         crosses = limits.raises if episode is None else limits.clears
         place = next((place for place in reversed(range(len(judgements))) if judgements[place] is judgement), None)
         measured = None if place is None else level(rule.condition, judgements, place)
+        if episode is not None and measured is not None:
+            memory.episode = episode.judged(at.time, measured)
         # What was judged must be part of the evidence: nothing is raised by a healthy output, at the end of a cooldown say.
         if measured is None or judgement.spent or not crosses(measured):
             return None
@@ -120,7 +122,7 @@ class AlertMachine(RuleStates[DeviceState]):
         if episode is None:
             if memory.cleared_at is not None and abs(at.time - memory.cleared_at) < rule.cooldown_ms:
                 return None
-            state, episode = AlertState.RAISED, OpenEpisode(_episode_id(rule, at), since=at.time)
+            state, episode = AlertState.RAISED, OpenEpisode(_episode_id(rule, at), at.time, at.time, measured, bool(rule.scope.groups))
             memory.episode, memory.number = episode, next_number(memory.number, at.time)
             self.counts.raised += 1
         else:

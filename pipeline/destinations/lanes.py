@@ -3,6 +3,9 @@
 A device has a lane. Only the first parcel of a lane is tried; the next ones wait until it is taken, however often that fails.
 Lanes do not wait for each other. Knows no broker: what was taken is told by partition and offset, so that the caller can
 commit up to the first parcel that is still on its way.
+
+One whose content was refused too often is given up: its lane goes on with the next, and it counts as on its way until the
+caller, who puts it elsewhere, has said so (`settle`).
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -18,7 +21,7 @@ from random import Random
 
 from pipeline.clock import Clock
 from pipeline.destinations.backoff import Backoff
-from pipeline.destinations.protocol import Destination, NotDelivered, Parcel
+from pipeline.destinations.protocol import ContentRefused, Destination, NotDelivered, Parcel
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,16 @@ class _Waiting:
     offset: int
     parcel: Parcel
     failures: int = 0
+    refusals: int = 0
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A parcel that the receiver will not take, and what it answered last."""
+
+    partition: int
+    offset: int
+    problem: str
 
 
 class Lanes:
@@ -51,6 +64,7 @@ class Lanes:
         self._order = count()
         self._next: dict[int, int] = {}  # by partition: the offset after the last that was put
         self._open: dict[int, dict[int, None]] = {}  # by partition: offsets that are not taken yet, in order
+        self._given_up: list[GivenUp] = []
         self._closed = False
         self._workers = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(WORKERS)]
         for worker in self._workers:
@@ -83,11 +97,25 @@ class Lanes:
         with self._change:
             return {partition: next(iter(self._open.get(partition, ())), end) for partition, end in self._next.items()}
 
+    def given_up(self) -> Sequence[GivenUp]:
+        """What was given up and is not settled yet."""
+        with self._change:
+            return tuple(self._given_up)
+
+    def settle(self, given_up: Sequence[GivenUp]) -> None:
+        """These are where they are kept: nothing is left to be done about them."""
+        with self._change:
+            for one in given_up:
+                self._given_up.remove(one)
+                del self._open[one.partition][one.offset]
+            self._change.notify_all()
+
     def forget(self, partition: int) -> None:
         """Another member delivers what is left of the partition. What is being tried right now may still be taken."""
         with self._change:
             self._next.pop(partition, None)
             self._open.pop(partition, None)
+            self._given_up = [one for one in self._given_up if one.partition != partition]
             self._lanes = {lane: waiting for lane, waiting in self._lanes.items() if lane[0] != partition}
 
     def await_room(self, most: int, timeout_s: float) -> bool:
@@ -110,13 +138,13 @@ class Lanes:
     def _work(self) -> None:
         while (chosen := self._choose()) is not None:
             lane, first = chosen
-            problem: str | None = None
+            problem: NotDelivered | None = None
             try:
                 self._destination.deliver(first.parcel)
             except NotDelivered as error:
-                problem = str(error)
+                problem = error
             except Exception as error:  # a bug must not end the worker, and the alert is not lost by trying again
-                problem = f"unexpected {type(error).__name__}"
+                problem = NotDelivered(f"unexpected {type(error).__name__}")
                 log.exception("%s: %s", self._name, problem)
             self._conclude(lane, first, problem)
 
@@ -133,28 +161,32 @@ class Lanes:
                 self._change.wait(wait_s)
             return None
 
-    def _conclude(self, lane: Lane, tried: _Waiting, problem: str | None) -> None:
+    def _conclude(self, lane: Lane, tried: _Waiting, problem: NotDelivered | None) -> None:
         with self._change:
             waiting = self._lanes.get(lane)
             if not waiting or waiting[0] is not tried:
                 return  # forgotten meanwhile
-            if problem is not None:
+            if problem is None:
+                self.counts["delivered"] += 1
+                del self._open[lane[0]][tried.offset]
+            else:
                 tried.failures += 1
+                tried.refusals += isinstance(problem, ContentRefused)
                 self.counts["failed"] += 1
-                wait_s = self._backoff.wait_s(tried.failures, self._random)
-                self._tell(tried, problem, wait_s)
-                self._schedule(lane, wait_s)
-                return
-            self.counts["delivered"] += 1
+                if tried.refusals < self._backoff.most_refusals:
+                    wait_s = self._backoff.wait_s(tried.failures, self._random)
+                    self._tell(tried, problem, wait_s)
+                    self._schedule(lane, wait_s)
+                    return
+                self._given_up.append(GivenUp(lane[0], tried.offset, str(problem)))
             waiting.popleft()
-            del self._open[lane[0]][tried.offset]
             if waiting:
                 self._schedule(lane, 0.0)
             else:
                 del self._lanes[lane]
             self._change.notify_all()
 
-    def _tell(self, tried: _Waiting, problem: str, wait_s: float) -> None:
+    def _tell(self, tried: _Waiting, problem: NotDelivered, wait_s: float) -> None:
         """Every failure would be too many lines: the first, the second, the fourth, the eighth..."""
         if tried.failures & (tried.failures - 1) == 0:
             told = "%s: alert %s of %s was not delivered (try %d): %s; next try in %.1f s"

@@ -40,6 +40,8 @@ def message_of(alert: Alert) -> tuple[str, str]:
     lines = [f"value {alert.value:g} at {_moment(alert.time)}"]
     if alert.state is AlertState.CLEARED:
         lines.append(f"raised at {_moment(alert.since)}")
+    if alert.cause:
+        lines.append(f"cause: {alert.cause}")
     if alert.devices:
         lines.append(f"devices: {', '.join(alert.devices)}")
     return f"{alert.device}: {alert.rule} {alert.state}", "\n".join([*lines, f"id {alert.id}"])

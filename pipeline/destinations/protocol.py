@@ -13,6 +13,10 @@ class NotDelivered(Exception):
     """The receiver has not taken the alert, as far as is known; it is tried again. The message is one line."""
 
 
+class ContentRefused(NotDelivered):
+    """The receiver is there and answers that it does not take what is in this alert. It is tried again, but not for ever."""
+
+
 class Parcel(msgspec.Struct, frozen=True):
     """An alert on its way: as it is on its topic, and decoded."""
 
@@ -29,5 +33,5 @@ class Destination(Protocol):
     """Used by several threads at a time."""
 
     def deliver(self, parcel: Parcel) -> None:
-        """Returns when the receiver has taken the alert. Raises `NotDelivered`."""
+        """Returns when the receiver has taken the alert. Raises `NotDelivered`, `ContentRefused` where that is known."""
         ...

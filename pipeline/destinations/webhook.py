@@ -5,9 +5,12 @@ from __future__ import annotations
 import httpx
 
 from pipeline.clock import Clock
-from pipeline.destinations.protocol import NotDelivered, Parcel
+from pipeline.destinations.protocol import ContentRefused, NotDelivered, Parcel
 from pipeline.destinations.signature import sign
 
+# About what is in the request (RFC 9110, section 15.5): bad request, content too large, unsupported media type, unprocessable
+# content. All others are about the receiver, its address or our credentials, and pass when somebody puts that right.
+REFUSES_CONTENT = frozenset({400, 413, 415, 422})
 TIMESTAMP, SIGNATURE, IDEMPOTENCY_KEY = "Sensorline-Timestamp", "Sensorline-Signature", "Idempotency-Key"
 
 
@@ -32,4 +35,5 @@ class Webhook:
             # The text of an error may quote the URL, which may be a secret.
             raise NotDelivered(f"no answer ({type(error).__name__})") from None
         if not answer.is_success:
-            raise NotDelivered(f"the receiver answered {answer.status_code} {answer.reason_phrase}")
+            refusal = ContentRefused if answer.status_code in REFUSES_CONTENT else NotDelivered
+            raise refusal(f"the receiver answered {answer.status_code} {answer.reason_phrase}".rstrip())

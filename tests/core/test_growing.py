@@ -44,7 +44,7 @@ def _continued(growing: GrowingWindows, continuation: Continuation) -> dict[int,
     before = continuation.standing.state if continuation.standing else np.zeros(1, np.float32)
     further = np.frombuffer(continuation.window.values, "<f4")[continuation.seen :]
     sums = np.concatenate([before, before + np.cumsum(further)]).astype(np.float32)
-    growing.keep(continuation, sums[-1:], sums[-1:])
+    growing.keep(continuation, None, sums[-1:], sums[-1:])
     return {index: float(sums[steps - continuation.seen]) for index, steps in continuation.answers}
 
 

@@ -17,7 +17,7 @@ from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.readings import ReadingDecoder
 from pipeline.wire.windows import decode_window
 from tests.support.oracle import Shown, shown, windows_of
-from tests.support.streams import SENSORS, SHAPES, events, log_of, policies, random_event, random_policy
+from tests.support.streams import SENSORS, SHAPES, events, log_of, policies, random_event, random_policy, unusual_policy
 
 CLOSING = Record("readings", 0, 10_000, 0, b"", None, (("arrival", b"100000"),))
 
@@ -42,5 +42,13 @@ def test_the_windows_of_long_streams_are_those_of_the_design(shape: Shape) -> No
     for seed in range(150):
         random = Random(seed)
         policy = random_policy(random, [shape])
+        log = [*log_of(random_event(random) for _ in range(120)), CLOSING]
+        assert Counter(windows_by_the_stage(log, policy)) == Counter(windows_of(log, policy, SENSORS)), f"stream {seed}, {policy}"
+
+
+def test_the_windows_of_unusual_policies_are_those_of_the_design() -> None:
+    for seed in range(150):
+        random = Random(seed)
+        policy = unusual_policy(random)
         log = [*log_of(random_event(random) for _ in range(120)), CLOSING]
         assert Counter(windows_by_the_stage(log, policy)) == Counter(windows_of(log, policy, SENSORS)), f"stream {seed}, {policy}"

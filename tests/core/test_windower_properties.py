@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.policy import Count, Keep, Overflow, Session, Shape, Tumbling, WindowPolicy
+from pipeline.core.episode import open_bytes
+from pipeline.core.policy import Count, Hopping, Keep, Overflow, Session, Shape, Tumbling, WindowPolicy
 from pipeline.core.windower import PartitionWindower
 from pipeline.records import Rejection, Window
 
@@ -160,6 +161,18 @@ def test_a_device_that_is_gone_leaves_nothing() -> None:
     result.windower.arrive(10_000, False, 99)
     assert result.windower.live_devices == 0
     assert result.windower.open_steps == 0
+
+
+@given(policies([*SHAPES, Hopping(12, 4), Hopping(9, 1)]), streams, st.sampled_from([1, 40]))
+def test_what_is_open_of_a_device_takes_no_more_than_its_policy_says(policy: WindowPolicy, stream: list[Arrived], sensors: int) -> None:
+    windower = PartitionWindower(policy, ("a",) * sensors, "readings", 0)
+    now = 2**60
+    for offset, reading in enumerate(stream, 2**60):
+        now += reading.wait_ms
+        windower.arrive(now, False, offset)
+        windower.take("p", now - reading.behind_ms, struct.pack("<f", reading.value) * sensors, offset, now)
+        saved = windower.dump("p")
+        assert saved is None or len(saved[1] or b"") <= open_bytes(policy, sensors)
 
 
 def test_a_release_is_forced_only_where_the_watermark_had_not_released_enough() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.clock import SystemClock
 from pipeline.destinations.backoff import Backoff
 from pipeline.destinations.lanes import Lanes
-from pipeline.destinations.protocol import NotDelivered, Parcel
+from pipeline.destinations.protocol import ContentRefused, NotDelivered, Parcel
 from tests.support.commands import eventually
 
 SOON = Backoff(0.001, 0.01)
@@ -22,10 +22,11 @@ PATIENCE_S = 10
 
 
 class Picky:
-    """A destination that takes nothing of some devices, and otherwise each parcel at the n-th try."""
+    """A destination that takes nothing of some devices, refuses some parcels, and takes the others at the n-th try."""
 
     def __init__(self, tries: int = 1) -> None:
         self.refused: set[str] = set()
+        self.poison: set[str] = set()  # keys of parcels whose content is refused
         self.taken: list[Parcel] = []
         self.tries: dict[str, int] = {}
         self._needed = tries
@@ -34,6 +35,8 @@ class Picky:
     def deliver(self, parcel: Parcel) -> None:
         with self._lock:
             self.tries[parcel.key] = self.tries.get(parcel.key, 0) + 1
+            if parcel.key in self.poison and self.tries[parcel.key] >= self._needed:
+                raise ContentRefused("what is this?")
             if parcel.alert.device in self.refused or self.tries[parcel.key] < self._needed:
                 raise NotDelivered("not this one")
             self.taken.append(parcel)
@@ -87,6 +90,33 @@ def test_no_later_alert_of_a_device_passes_one_that_is_not_taken_but_other_devic
     eventually(lambda: not lanes.waiting, PATIENCE_S)
     assert destination.numbers("pump") == [1, 3]
     assert lanes.taken() == {7: 6}
+
+
+def test_a_parcel_whose_content_is_refused_is_given_up_and_its_device_goes_on(opened: Callable[[Picky], Lanes], parcel: MakeParcel) -> None:
+    destination = Picky(tries=3)  # it is away at first: that does not count
+    destination.poison.add("pump-wear-2-raised")
+    lanes = opened(destination)
+    for offset in range(4):
+        lanes.put(7, offset, parcel(offset + 1))
+    eventually(lambda: lanes.waiting == 1, PATIENCE_S)
+    assert destination.numbers("pump") == [1, 3, 4]
+    assert destination.tries["pump-wear-2-raised"] == 2 + SOON.most_refusals
+    assert lanes.taken() == {7: 1}, "it is not passed before it is kept elsewhere"
+    (given_up,) = lanes.given_up()
+    assert (given_up.partition, given_up.offset, given_up.problem) == (7, 1, "what is this?")
+    lanes.settle([given_up])
+    assert (lanes.given_up(), lanes.taken(), lanes.waiting) == ((), {7: 4}, 0)
+
+
+def test_a_parcel_that_was_given_up_is_forgotten_with_its_partition(opened: Callable[[Picky], Lanes], parcel: MakeParcel) -> None:
+    destination = Picky()
+    destination.poison.add("pump-wear-1-raised")
+    lanes = opened(destination)
+    lanes.put(0, 0, parcel(1))
+    eventually(lanes.given_up, PATIENCE_S)
+    lanes.forget(0)
+    assert lanes.given_up() == ()
+    assert lanes.waiting == 0
 
 
 def test_a_partition_that_is_forgotten_is_tried_no_more(opened: Callable[[Picky], Lanes], parcel: MakeParcel) -> None:

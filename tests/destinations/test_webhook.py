@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.clock import ManualClock
 from pipeline.destinations.message import Message
-from pipeline.destinations.protocol import NotDelivered, Parcel
+from pipeline.destinations.protocol import ContentRefused, NotDelivered, Parcel
 from pipeline.destinations.webhook import Webhook
 from pipeline.errors import ConfigurationError
 from pipeline.records import AlertState
@@ -43,13 +43,21 @@ def test_whoever_has_the_secret_can_verify_time_and_body(receiver: Receiver, par
     assert request.headers["sensorline-signature"] == f"sha256={expected}"
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 408, 410, 429, 500, 503])
 def test_any_answer_but_success_is_not_taken(receiver: Receiver, parcel: MakeParcel, status: int) -> None:
     receiver.answer = lambda _: status
-    with pytest.raises(NotDelivered, match=str(status)):
+    with pytest.raises(NotDelivered, match=str(status)) as failed:
         webhook(receiver.url).deliver(parcel())
+    assert not isinstance(failed.value, ContentRefused), "it is about the receiver, not about the alert"
     assert len(receiver.refused) == 1, "a redirect is not followed"
     assert receiver.taken == []
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_some_answers_are_about_the_content(receiver: Receiver, parcel: MakeParcel, status: int) -> None:
+    receiver.answer = lambda _: status
+    with pytest.raises(ContentRefused, match=str(status)):
+        webhook(receiver.url).deliver(parcel())
 
 
 def test_a_receiver_that_is_away_has_not_taken_it_and_its_url_is_not_told(parcel: MakeParcel) -> None:
