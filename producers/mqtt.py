@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,25 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from pipeline.brokers.protocol import Broker
 from pipeline.clock import Clock
 from pipeline.config.feeds import MqttSettings
-from pipeline.errors import BrokerUnreachable, SensorlineError
-from producers.feeds.mqtt_client import connect, make_client, place_of, subscription
-from producers.feeds.outbox import Outbox, Room
+from pipeline.errors import SensorlineError
+from pipeline.metrics.health import Verdict
+from producers.feeds.mqtt_client import (
+    CONNECTED_WITHIN_S,
+    connect,
+    make_client,
+    no_session,
+    place_of,
+    refused_session,
+    refused_topics,
+    subscriptions,
+)
+from producers.feeds.outbox import Log, Outbox, Room
 from producers.feeds.translation import Translator
 
 log = logging.getLogger(__name__)
 
-CONNECTED_WITHIN_S = 10.0
 AWAKE_S = 0.2
 DRAIN_S = 5.0
 QOS_0_WAITS_S = 2.0  # while there is no room, before it is dropped and counted: nobody would send it again
@@ -47,16 +55,13 @@ class Received:
 class MqttBridge:
     """One bridge. `run` may be called once."""
 
-    def __init__(
-        self, settings: MqttSettings, client_id: str, translator: Translator, open_log: Callable[[], Broker], clock: Clock
-    ) -> None:
+    def __init__(self, settings: MqttSettings, client_id: str, translator: Translator, log: Log, clock: Clock) -> None:
         self._settings = settings
         self._client_id = client_id
         self._translator = translator
         self._clock = clock
         # What is in flight at the MQTT broker always has room; the rest is for messages of QoS 0.
-        self._outbox: Outbox[Received] = Outbox(open_log, Room(settings.max_in_flight + 1_000), self._acknowledged)
-        self._filters = [pattern.filter for pattern in settings.patterns()]
+        self._outbox: Outbox[Received] = Outbox(log, Room(settings.max_in_flight + 1_000), self._acknowledged, clock)
         self._client = make_client(settings, client_id)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -64,7 +69,8 @@ class MqttBridge:
         self._client.on_message = self._on_message
         self._answered = threading.Event()  # the first connection is subscribed, or refused
         self._stopping = threading.Event()
-        self._subscribed = False
+        self._subscribed = False  # at least once
+        self._listening = False  # now
         self._refusal: SensorlineError | None = None
         self._error: Exception | None = None
         self._connection = 0
@@ -78,9 +84,19 @@ class MqttBridge:
         return {**self._counts, **self._translator.counts, **self._outbox.counts}
 
     @property
-    def waiting(self) -> int:
-        """Messages that the log has not acknowledged."""
-        return self._outbox.waiting
+    def gauges(self) -> Mapping[str, int]:
+        """What is true now; may be read from any thread."""
+        return {"connected": int(self._listening), "unacknowledged": self._outbox.waiting}
+
+    def alive(self) -> Verdict:
+        """It is not stuck."""
+        return self._outbox.alive()
+
+    def ready(self) -> Verdict:
+        """The log can be reached, and messages come."""
+        log_ready = self._outbox.ready()
+        shown = "connected and subscribed" if self._listening else "not connected and subscribed"
+        return Verdict(log_ready.good and self._listening, (*log_ready.said, f"{place_of(self._settings)}: {shown}"))
 
     def run(self, stop: threading.Event) -> None:
         """Bridges until `stop` is set.
@@ -107,8 +123,7 @@ class MqttBridge:
         deadline_s = self._clock.monotonic_s() + CONNECTED_WITHIN_S
         while not self._answered.wait(AWAKE_S) and not stop.is_set():
             if self._clock.monotonic_s() > deadline_s:
-                hint = "does it speak MQTT?" if self._settings.tls else "does it speak MQTT, and without TLS (mqtt.tls)?"
-                raise BrokerUnreachable(f"{place_of(self._settings)}: it accepts connections but no session; {hint}")
+                raise no_session(self._settings)
         if self._refusal is not None:
             raise self._refusal
 
@@ -125,34 +140,37 @@ class MqttBridge:
 
     def _on_connect(self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
         if reason.is_failure:
-            remedy = "look at mqtt.username, mqtt.password and mqtt.client_id"
-            self._refuse(f"{place_of(self._settings)}: the broker refuses the connection: {reason}; {remedy}")
+            self._refuse(refused_session(self._settings, reason))
             return
         self._connected_s = self._clock.monotonic_s()
-        if not self._subscribed or not flags.session_present:
-            client.subscribe([(filter_, subscription(self._settings)) for filter_ in self._filters])
+        self._counts["reconnects"] += self._subscribed
+        goes_on = self._subscribed and flags.session_present
+        if not goes_on:
+            client.subscribe(subscriptions(self._settings))
+        self._listening = goes_on
         log.info("mqtt: connected as %s; %s", self._client_id, "its session goes on" if flags.session_present else "a new session begins")
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: Sequence[ReasonCode], properties: Properties | None) -> None:
-        refused = [f"{filter_}: {reason}" for filter_, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
-        if refused:
-            self._refuse(f"mqtt.topics: the broker refuses to subscribe to {', '.join(refused)}; may mqtt.username read it?")
+        refusal = refused_topics(self._settings, reasons)
+        if refusal is not None:
+            self._refuse(refusal)
             return
-        log.info("mqtt: taking messages of %s", ", ".join(self._filters))
-        self._subscribed = True
+        log.info("mqtt: taking messages of %s", ", ".join(pattern.filter for pattern in self._settings.patterns()))
+        self._subscribed = self._listening = True
         self._answered.set()
 
-    def _refuse(self, text: str) -> None:
+    def _refuse(self, refusal: SensorlineError) -> None:
         """The first time it ends the process; later somebody is at work at the broker, and it is tried again."""
         if self._subscribed:
-            log.warning("%s", text)
+            log.warning("%s", refusal)
             return
-        self._refusal = BrokerUnreachable(text)
+        self._refusal = refusal
         self._answered.set()
 
     def _on_disconnect(
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._listening = False
         with self._connection_changes:
             self._connection += 1
         if not self._subscribed or self._stopping.is_set():
@@ -181,7 +199,7 @@ class MqttBridge:
             if self._stopping.is_set() or self._failure() is not None:
                 return
             if message.qos == 0 and self._clock.monotonic_s() - begun_s > QOS_0_WAITS_S:
-                self._counts["dropped_qos_0"] += 1
+                self._counts["lost"] += 1
                 return
 
     def _acknowledged(self, all_received: Sequence[Received]) -> None:

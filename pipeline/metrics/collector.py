@@ -1,10 +1,11 @@
-"""The counts of runners as Prometheus metrics."""
+"""Counts as Prometheus metrics: those of runners, and of what has none (a feed, a page)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,22 +22,39 @@ BEGINNINGS = (*LABELLED, *LABELLED_GAUGES)
 Counts = Mapping[tuple[str, str], Mapping[str, int]]  # by pipeline and stage
 
 
+class Counted(Protocol):
+    """What has counts; asked from another thread."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Running totals by name."""
+        ...
+
+    @property
+    def gauges(self) -> Mapping[str, int]:
+        """What is true now, by name."""
+        ...
+
+
+class CountsCollector(Collector):
+    """Asks one part of a process for its counts when Prometheus asks for them."""
+
+    def __init__(self, pipeline: str, stage: str, counted: Counted) -> None:
+        self._counted = {(pipeline, stage): counted}
+
+    def collect(self) -> Iterable[Metric]:
+        return _families(self._counted)
+
+
 class RunnerCollector(Collector):
-    """Asks the runners for their counts when Prometheus asks for them."""
+    """Asks the runners for their counts, and which models they have, when Prometheus asks for them."""
 
     def __init__(self, pipeline: str, runners: Sequence[Runner]) -> None:
         self._pipeline = pipeline
         self._runners = tuple(runners)
 
     def collect(self) -> Iterable[Metric]:
-        counts = {(self._pipeline, runner.stage.name): runner.counts for runner in self._runners}
-        gauges = {(self._pipeline, runner.stage.name): runner.gauges for runner in self._runners}
-        yield from _gauges({labels: {**counts[labels], **gauges[labels]} for labels in counts})
-        yield from _counters(counts)
-        yield from _labelled(counts, LABELLED, CounterMetricFamily)
-        yield from _labelled(counts, LABELLED_GAUGES, GaugeMetricFamily)
-        for buckets, named in HISTOGRAMS.items():
-            yield from _histogram(counts, buckets, named)
+        yield from _families({(self._pipeline, runner.stage.name): runner for runner in self._runners})
         yield from self._models()
 
     def _models(self) -> Iterator[Metric]:
@@ -48,6 +66,16 @@ class RunnerCollector(Collector):
                 family.add_metric([self._pipeline, runner.stage.name], facts)
         if family.samples:
             yield family
+
+
+def _families(counted: Mapping[tuple[str, str], Counted]) -> Iterator[Metric]:
+    counts = {labels: one.counts for labels, one in counted.items()}
+    yield from _gauges({labels: {**counts[labels], **one.gauges} for labels, one in counted.items()})
+    yield from _counters(counts)
+    yield from _labelled(counts, LABELLED, CounterMetricFamily)
+    yield from _labelled(counts, LABELLED_GAUGES, GaugeMetricFamily)
+    for buckets, named in HISTOGRAMS.items():
+        yield from _histogram(counts, buckets, named)
 
 
 def _gauges(counts: Counts) -> Iterator[Metric]:

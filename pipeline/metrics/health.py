@@ -1,8 +1,8 @@
-"""Whether the runners of a process are alive, and whether they are ready: for whoever restarts it and whoever waits for it."""
+"""Whether a process is alive, and whether it is ready: for whoever restarts it and whoever waits for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -15,10 +15,17 @@ READY_WITHIN_S = 30.0
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`said` has one line for each stage."""
+    """`said` has one line for each part that was looked at, such as a stage."""
 
     good: bool
     said: tuple[str, ...]
+
+
+class Checks(msgspec.Struct, frozen=True):
+    """What a process is asked; from any thread, and answered without waiting for anything."""
+
+    alive: Callable[[], Verdict]
+    ready: Callable[[], Verdict]
 
 
 def alive(runners: Sequence[Runner], clock: Clock) -> Verdict:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
+from prometheus_client.registry import Collector
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.metrics.collector import RunnerCollector
-from pipeline.metrics.health import Verdict, alive, ready
+from pipeline.metrics.health import Checks, Verdict, alive, ready
 from pipeline.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -22,27 +24,32 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def serve_metrics(port: int, pipeline: str, runners: Sequence[Runner], clock: Clock | None = None) -> None:
-    """Serves until the process ends. A busy port is a warning, never an exit."""
+    """Serves those of a process of stages, until it ends."""
+    clock = clock or SystemClock()
+    serve_process(port, RunnerCollector(pipeline, runners), Checks(partial(alive, runners, clock), partial(ready, runners, clock)))
+
+
+def serve_process(port: int, collector: Collector, checks: Checks) -> None:
+    """Serves those of any process, until it ends. A busy port is a warning, never an exit."""
     registry = CollectorRegistry()
-    registry.register(RunnerCollector(pipeline, runners))
+    registry.register(collector)
     ProcessCollector(registry=registry)
-    app = make_app(make_wsgi_app(registry), runners, clock or SystemClock())
     try:
-        server = make_server("", port, app, _Server, _Handler)
+        server = make_server("", port, make_app(make_wsgi_app(registry), checks), _Server, _Handler)
     except OSError as error:
         log.warning("metrics.port = %d: %s; going on without metrics", port, error.strerror)
         return
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 
-def make_app(metrics: Wsgi, runners: Sequence[Runner], clock: Clock) -> Wsgi:
-    """200 where it is well, 503 where it is not, with a line for each stage."""
-    checks = {"/healthz": alive, "/readyz": ready}
+def make_app(metrics: Wsgi, checks: Checks) -> Wsgi:
+    """200 where it is well, 503 where it is not, with a line for each part."""
+    asked = {"/healthz": checks.alive, "/readyz": checks.ready}
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        if path in checks:
-            return _answer(checks[path](runners, clock), start_response)
+        if path in asked:
+            return _answer(asked[path](), start_response)
         if path in ("/metrics", "/"):
             return metrics(environ, start_response)
         start_response("404 Not Found", [("Content-Type", "text/plain")])

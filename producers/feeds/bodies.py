@@ -19,10 +19,6 @@ MAX_ITEMS = 50_000
 MAX_TOLD = 1_000  # refusals in one answer; all are counted
 
 
-# The decoder passes over what nobody asks for, so that it would let it through there; others could not read it.
-NO_TEXT = Rejection(RejectReason.JSON, "not JSON: the text is not UTF-8")
-
-
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why one reading, or one whole batch, was not taken."""
 
@@ -37,7 +33,8 @@ class Answer(msgspec.Struct):
 
     accepted: int = 0
     refused: int = 0
-    errors: list[Refusal] = []
+    reasons: dict[RejectReason, int] = {}  # of all that was refused
+    errors: list[Refusal] = []  # of the first of it
 
 
 class TooManyItems(Exception):
@@ -72,7 +69,7 @@ class BodyReader:
 
     def _item(self, place: int, item: bytes, answer: Answer) -> Message | None:
         key = _key(item)
-        decoded = self._decoder.decode(key, item) if _is_text(item) else NO_TEXT
+        decoded = self._decoder.decode(key, item)
         if isinstance(decoded, Rejection):
             _refuse(answer, place, decoded)
             return None
@@ -118,16 +115,6 @@ def _leniently(body: bytes) -> list[bytes]:
         return [body]
 
 
-def _is_text(item: bytes) -> bool:
-    if item.isascii():
-        return True
-    try:
-        item.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _key(item: bytes) -> bytes | None:
     """The key that the item's record must have; None for an item that is refused anyway."""
     try:
@@ -143,6 +130,7 @@ def _key(item: bytes) -> bytes | None:
 
 def _refuse(answer: Answer, place: int, rejection: Rejection, index: int | None = None) -> None:
     answer.refused += 1
+    answer.reasons[rejection.reason] = answer.reasons.get(rejection.reason, 0) + 1
     if len(answer.errors) < MAX_TOLD:
         answer.errors.append(Refusal(place, rejection.reason, rejection.error[:1_000], index))
 

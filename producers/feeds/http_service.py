@@ -1,5 +1,6 @@
 """What answers the requests of `sensorline http`. The only module that knows the web framework.
 
+Who has no key learns nothing but whether readings are taken: neither brokers' names nor what their errors are.
 Bodies are read raw: a model of the framework for each reading would cost more than all the rest.
 """
 
@@ -14,20 +15,22 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from pipeline.brokers.protocol import Broker, Message
+from pipeline.brokers.protocol import Message
+from pipeline.clock import Clock
 from pipeline.config.feeds import HttpSettings
+from pipeline.metrics.health import Verdict
 from producers.feeds.api_keys import ApiKeys
 from producers.feeds.bodies import MAX_ITEMS, Answer, BodyReader, TooManyItems
-from producers.feeds.openapi import DESCRIPTION, POST_READINGS
-from producers.feeds.outbox import Outbox, Room
+from producers.feeds.openapi import DESCRIPTION, POST_READINGS, page
+from producers.feeds.outbox import Log, Outbox, Room
 
 log = logging.getLogger(__name__)
 
 MAX_HELD_BYTES = 67_108_864  # of all bodies that are being received or wait for the log
 LARGE_BYTES = 65_536  # a body from here on is read in a thread, so that it keeps nobody waiting
-BODY_WITHIN_S = 30.0
 RETRY_AFTER_S = 1
 
 Waiter = asyncio.Future[None]
@@ -45,13 +48,13 @@ class _Refused(Exception):
 class ReadingsService:
     """What answers the requests."""
 
-    def __init__(self, settings: HttpSettings, reader: BodyReader, keys: ApiKeys | None, connect: Callable[[], Broker]) -> None:
+    def __init__(self, settings: HttpSettings, reader: BodyReader, keys: ApiKeys | None, log: Log, clock: Clock) -> None:
         self._settings = settings
         self._reader = reader
         self._keys = keys
         self._held_bytes = 0
         self._counts: Counter[str] = Counter()
-        self.outbox: Outbox[Waiter] = Outbox(connect, Room(settings.max_in_flight), _resolve)
+        self.outbox: Outbox[Waiter] = Outbox(log, Room(settings.max_in_flight), _resolve, clock)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -59,33 +62,41 @@ class ReadingsService:
         return {**self._counts, **self.outbox.counts}
 
     @property
-    def waiting(self) -> int:
-        """Messages that the log has not acknowledged."""
-        return self.outbox.waiting
+    def gauges(self) -> Mapping[str, int]:
+        """What is true now; may be read from any thread."""
+        return {"unacknowledged": self.outbox.waiting}
 
     async def post(self, request: Request) -> Response:
         """Takes readings."""
         held: list[bytes] = []
         try:
-            self._admit(request)
-            body = await self._body(request, held)
-            lines = "ndjson" in (kind := request.headers.get("content-type", "")) or "jsonl" in kind
-            messages, answer = await self._read(body, lines)
-            await self._publish(messages)
+            response = await self._take(request, held)
         except _Refused as refused:
-            self._counts[f"status_{refused.status}"] += 1
-            return _json({"error": str(refused)}, refused.status, refused.headers)
+            response = _json({"error": str(refused)}, refused.status, refused.headers)
         except ClientDisconnect:  # nobody is there any more to be answered
-            return Response(status_code=400)
+            response = Response(status_code=400)
         finally:
             self._held_bytes -= sum(map(len, held))
-        self._counts.update(accepted=answer.accepted, refused=answer.refused)
-        return _json(answer, 202 if not answer.refused else 207 if answer.accepted else 422)
+        self._counts[f"requests_{response.status_code}"] += 1
+        return response
 
-    async def health(self) -> Response:
-        """Whether the log takes readings, as far as it is known."""
-        trouble = self.outbox.trouble
-        return _json({"status": "ok"}, 200) if trouble is None else _json({"status": "the log takes nothing", "error": trouble}, 503)
+    async def alive(self) -> Response:
+        """Not stuck; where it is, a restart helps."""
+        return _told(self.outbox.alive())
+
+    async def ready(self) -> Response:
+        """Whether readings are taken, as far as it is known."""
+        return _told(self.outbox.ready())
+
+    async def _take(self, request: Request, held: list[bytes]) -> Response:
+        self._admit(request)
+        body = await self._body(request, held)
+        lines = "ndjson" in (kind := request.headers.get("content-type", "")) or "jsonl" in kind
+        messages, answer = await self._read(body, lines)
+        await self._publish(messages)
+        self._counts.update(received=answer.accepted + answer.refused, readings=answer.accepted)
+        self._counts.update({f"rejected_{reason}": count for reason, count in answer.reasons.items()})
+        return _json(answer, 202 if not answer.refused else 207 if answer.accepted else 422)
 
     def _admit(self, request: Request) -> None:
         headers = request.headers
@@ -96,7 +107,7 @@ class ReadingsService:
                 text = "no valid API key; send one as Authorization: Bearer KEY or X-API-Key: KEY"
                 raise _Refused(401, text, **{"WWW-Authenticate": "Bearer"})
         if headers.get("content-encoding", "identity") != "identity":
-            raise _Refused(415, "the body must not be compressed")
+            raise _Refused(415, "the body must not be compressed; send it as it is, without Content-Encoding")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._settings.max_request_bytes:
             raise self._too_large()
@@ -105,7 +116,7 @@ class ReadingsService:
         """The body, whose parts are in `held` and count as held as long as the caller says."""
         size = 0
         try:
-            async with asyncio.timeout(BODY_WITHIN_S):
+            async with asyncio.timeout(self._settings.receive_within_ms / 1_000):
                 async for part in request.stream():
                     size += len(part)
                     if size > self._settings.max_request_bytes:
@@ -115,7 +126,7 @@ class ReadingsService:
                     held.append(part)
                     self._held_bytes += len(part)
         except TimeoutError:
-            raise _Refused(408, f"the body did not come within {BODY_WITHIN_S:g} s") from None
+            raise _Refused(408, f"the body did not come within {self._settings.receive_within_ms / 1_000:g} s") from None
         return b"".join(held)
 
     def _too_large(self) -> _Refused:
@@ -162,6 +173,17 @@ def _resolve(waiters: Sequence[Waiter]) -> None:
         log.debug("%d requests were acknowledged after the server had ended", len(waiters))
 
 
+def _told(verdict: Verdict) -> Response:
+    return _json({"status": "ok"}, 200) if verdict.good else _json({"error": "the log takes no readings at the moment"}, 503)
+
+
+async def _as_json(request: Request, error: Exception) -> Response:
+    """What the framework itself answers: no such page, no such method, or a fault of ours."""
+    if isinstance(error, HTTPException):
+        return _json({"error": f"{error.detail}; readings are taken by POST /readings"}, error.status_code, error.headers)
+    return _json({"error": "a fault of the server; its log says more"}, 500)
+
+
 def _json(content: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), status, headers, "application/json")
 
@@ -175,10 +197,17 @@ class RawRoute(APIRoute):
 
 def make_app(service: ReadingsService) -> FastAPI:
     """The routes, and what the OpenAPI page says of them."""
-    app = FastAPI(title="sensorline", description=DESCRIPTION)
+    errors: dict[int | type[Exception], Any] = {HTTPException: _as_json, Exception: _as_json}
+    app = FastAPI(title="sensorline", description=DESCRIPTION, docs_url=None, redoc_url=None, exception_handlers=errors)
     # `app.add_api_route` does not take a class of route.
     app.router.add_api_route(
         "/readings", service.post, methods=["POST"], response_class=Response, route_class_override=RawRoute, **POST_READINGS
     )
-    app.add_api_route("/healthz", service.health, methods=["GET"], response_class=Response, summary="Whether the log takes readings")
+    app.add_api_route("/healthz", service.alive, methods=["GET"], response_class=Response, summary="Whether it is alive")
+    app.add_api_route("/readyz", service.ready, methods=["GET"], response_class=Response, summary="Whether readings are taken")
+    app.add_api_route("/docs", _page, methods=["GET"], include_in_schema=False)
     return app
+
+
+async def _page() -> Response:
+    return Response(page(), media_type="text/html", headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"})

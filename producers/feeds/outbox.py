@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pipeline.brokers.protocol import Broker, Message, Publisher
+from pipeline.clock import Clock
+from pipeline.core.buckets import ACKNOWLEDGED_MS
 from pipeline.errors import BrokerUnreachable, SensorlineError, Transient
+from pipeline.metrics.health import ALIVE_WITHIN_S, READY_WITHIN_S, Verdict
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+LOOK_S = 5.0  # while nothing is to be published, the log is asked for its end so often: it shows whether it can be reached
 AT_ONCE = 10_000  # messages of one flush: more than that only delays those who wait for the first
 
 Token = TypeVar("Token")
@@ -33,10 +37,19 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Log:
+    """How to connect to the log, and one of the topics that it must have."""
+
+    connect: Callable[[], Broker]
+    topic: str
+
+
+@dataclass(frozen=True)
 class _Entry(Generic[Token]):
     messages: Sequence[Message]
     token: Token
     size_bytes: int
+    offered_s: float
 
 
 class Outbox(Generic[Token]):
@@ -45,10 +58,11 @@ class Outbox(Generic[Token]):
     `acknowledged` is called, in the outbox's thread, with the tokens of entries whose messages the log has.
     """
 
-    def __init__(self, connect: Callable[[], Broker], room: Room, acknowledged: Callable[[Sequence[Token]], None]) -> None:
-        self._connect = connect
+    def __init__(self, log: Log, room: Room, acknowledged: Callable[[Sequence[Token]], None], clock: Clock) -> None:
+        self._log = log
         self._room = room
         self._acknowledged = acknowledged
+        self._clock = clock
         self._waiting: deque[_Entry[Token]] = deque()
         self._messages = 0  # offered and not acknowledged
         self._bytes = 0
@@ -56,6 +70,8 @@ class Outbox(Generic[Token]):
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._trouble: str | None = None
+        self._signed_s = clock.monotonic_s()  # when the thread last began something that may take long
+        self._reached_s: float | None = None  # when the log last answered
         self.error: BaseException | None = None
         self.counts: Counter[str] = Counter()
 
@@ -69,6 +85,20 @@ class Outbox(Generic[Token]):
         """Messages that were taken and have no acknowledgement yet."""
         return self._messages
 
+    def alive(self) -> Verdict:
+        """It is not stuck. While the log is away it tries again, which is a sign of life too."""
+        age_s = self._clock.monotonic_s() - self._signed_s
+        return Verdict(age_s <= ALIVE_WITHIN_S, (f"outbox: last sign of life {age_s:.0f} s ago",))
+
+    def ready(self) -> Verdict:
+        """The log has answered lately, and has refused nothing since."""
+        if self._trouble is not None:
+            return Verdict(False, (f"log: {self._trouble}",))
+        if self._reached_s is None:
+            return Verdict(False, ("log: not reached yet",))
+        age_s = self._clock.monotonic_s() - self._reached_s
+        return Verdict(age_s <= READY_WITHIN_S, (f"log: answered {age_s:.0f} s ago",))
+
     def start(self) -> None:
         """Begins to publish."""
         self._thread.start()
@@ -79,7 +109,7 @@ class Outbox(Generic[Token]):
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_over() or self._has_room(len(messages), size), wait_s) or self._is_over():
                 return False
-            self._waiting.append(_Entry(messages, token, size))
+            self._waiting.append(_Entry(messages, token, size, self._clock.monotonic_s()))
             self._messages += len(messages)
             self._bytes += size
             self._changed.notify_all()
@@ -112,12 +142,11 @@ class Outbox(Generic[Token]):
 
     def _connected_life(self) -> bool:
         """Publishes with one connection; returns whether there must be another one, False at the end."""
+        self._signed_s = self._clock.monotonic_s()
         try:
-            broker = self._connect()
+            broker = self._log.connect()
             try:
-                publisher = broker.publisher()
-                while entries := self._next():
-                    self._publish(publisher, entries)
+                self._use(broker)
             finally:
                 broker.close()
         except (Transient, BrokerUnreachable) as error:
@@ -127,10 +156,28 @@ class Outbox(Generic[Token]):
             return True
         return False
 
-    def _next(self) -> list[_Entry[Token]]:
-        """The entries to publish now, which stay at the head of those that wait; none when there are none and will be none."""
+    def _use(self, broker: Broker) -> None:
+        publisher = broker.publisher()
+        wait_s = 0.0
+        while (entries := self._next(wait_s)) or not self._closing.is_set():
+            self._signed_s = self._clock.monotonic_s()
+            if entries:
+                self._publish(publisher, entries)
+            else:
+                broker.end_offsets(self._log.topic)
+                self._reached()
+            wait_s = LOOK_S
+
+    def _reached(self) -> None:
+        self._reached_s = self._clock.monotonic_s()
+        if self._trouble is not None:
+            log.warning("the log takes readings again")
+            self._trouble = None
+
+    def _next(self, wait_s: float) -> list[_Entry[Token]]:
+        """The entries to publish now, which stay at the head of those that wait; none when there are none within the time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+            self._changed.wait_for(lambda: self._waiting or self._closing.is_set(), wait_s)
             entries: list[_Entry[Token]] = []
             messages = 0
             for entry in self._waiting:
@@ -148,14 +195,15 @@ class Outbox(Generic[Token]):
                 except ValueError as error:
                     raise SensorlineError(f"a reading cannot be published: {error}; let the topic take more") from error
         publisher.flush()
-        if self._trouble is not None:
-            log.warning("the log takes readings again")
-            self._trouble = None
+        self._reached()
         with self._changed:
             for entry in entries:
                 self._waiting.popleft()
                 self._messages -= len(entry.messages)
                 self._bytes -= entry.size_bytes
             self._changed.notify_all()
-        self.counts.update(acknowledged=sum([len(entry.messages) for entry in entries]), flushes=1)
+        self.counts["records_out"] += sum([len(entry.messages) for entry in entries])
+        now_s = self._clock.monotonic_s()
+        for entry in entries:
+            ACKNOWLEDGED_MS.add(self.counts, round(1_000 * (now_s - entry.offered_s)))
         self._acknowledged([entry.token for entry in entries])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from pipeline.brokers.protocol import Message, Record
 from pipeline.records import Rejection, RejectReason
-from pipeline.stages.ingest import rejected_original
 from pipeline.wire.mapping import Around, Mapped, Mapper
+from pipeline.wire.rejected import rejected_message
 from pipeline.wire.topic_pattern import Named, TopicPattern
 
 NO_PLACE = -1  # partition and offset of what never was in a log
@@ -41,7 +41,7 @@ class Translator:
             return Message(self._topics.readings, mapped.key, mapped.value)
         self.counts[f"rejected_{mapped.reason}"] += 1
         original = Record(topic, NO_PLACE, NO_PLACE, received_ms, None, payload)
-        return rejected_original(self._topics.rejected, original, mapped)
+        return rejected_message(self._topics.rejected, original, mapped)
 
     def _map(self, topic: str, payload: bytes, received_ms: int) -> Mapped | Rejection:
         named = self._named(topic)

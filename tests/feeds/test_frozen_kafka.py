@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import without_kafka
 from tests.feeds.conftest import SENSORS
 from tests.support.commands import eventually
 from tests.support.kafka_jars import KafkaUnavailable
 from tests.support.kafka_server import KafkaServer, free_ports, running_server
 from tests.support.mosquitto import Mosquitto, devices_of
+from tests.support.needs import unavailable
 from tests.support.pipelines import new_pipeline
 
 WITHIN_S = 60
@@ -30,7 +30,7 @@ def kafka() -> Iterator[KafkaServer]:
         try:
             server = stack.enter_context(running_server())
         except KafkaUnavailable as reason:
-            without_kafka(str(reason))
+            unavailable(f"this test needs a Kafka: {reason}")
         yield server
 
 

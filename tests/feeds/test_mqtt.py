@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
+from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from pipeline.wire.headers import header
-from tests.feeds.conftest import StartBroker, StartPipeline
+from tests.feeds.conftest import WITHIN_S, StartBroker, StartPipeline, locked
 from tests.support.commands import Running, eventually
-from tests.support.kafka_server import free_ports
 from tests.support.mosquitto import Devices, Guarded, Mosquitto, devices_of
 from tests.support.pipelines import Pipeline
+from tests.support.served import serving
 from tests.support.tls_files import make_tls_files
 
-WITHIN_S = 30
 NUMBER = 400
 
 
@@ -86,24 +84,6 @@ def test_messages_become_readings_or_are_rejected_with_a_reason(mosquitto: Mosqu
     assert {json.loads(line)["source"]["topic"] for line in lines} == {"plant/a/temperature", "plant/a/pressure", "whole/b"}
 
 
-def test_what_was_received_and_rejected_is_measured(mosquitto: Mosquitto, start_pipeline: StartPipeline) -> None:
-    port = free_ports(1)[0]
-    pipeline = start_pipeline(section(mosquitto))
-    start(pipeline, metrics__port=str(port))
-
-    def measured() -> str:
-        return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
-
-    with devices_of(mosquitto) as devices:
-        devices.publish("plant/a/temperature", '{"value":1,"time":5}')
-        devices.publish("plant/a/temperature", "1")
-        devices.flush()
-    labels = f'pipeline="{pipeline.name}",stage="mqtt"'
-    eventually(lambda: f"sensorline_acknowledged_total{{{labels}}} 2.0" in measured(), WITHIN_S, measured)
-    assert f'sensorline_rejected_total{{pipeline="{pipeline.name}",reason="schema",stage="mqtt"}} 1.0' in measured()
-    assert f"sensorline_unacknowledged{{{labels}}} 0.0" in measured()
-
-
 def test_without_a_time_of_its_own_a_message_has_that_of_its_receipt(mosquitto: Mosquitto, start_pipeline: StartPipeline) -> None:
     pipeline = start_pipeline(section(mosquitto, ""))
     bridge = start(pipeline)
@@ -144,19 +124,34 @@ def test_an_mqtt_broker_that_is_restarted_loses_nothing(mosquitto: Mosquitto, st
     assert bridge.interrupt() == 0
 
 
+def test_messages_that_wait_at_an_mqtt_broker_outlive_its_restart(mosquitto: Mosquitto, start_pipeline: StartPipeline) -> None:
+    pipeline = start_pipeline(section(mosquitto, 'time_field = "time"\nmax_in_flight = 10'))
+    served = serving(pipeline, partial(start, pipeline))
+    served.await_ready(WITHIN_S)
+    with locked(pipeline):
+        with devices_of(mosquitto) as devices:
+            send(devices, range(NUMBER))
+        mosquitto.stop()
+        served.await_sample("sensorline_connected", "mqtt", 0, WITHIN_S)
+        status, said = served.get("/readyz")
+        assert (status, "not connected and subscribed" in said) == (503, True), said
+        mosquitto.start()
+        served.await_sample("sensorline_connected", "mqtt", 1, WITHIN_S)
+        assert served.samples()["sensorline_unacknowledged", "mqtt"] > 0
+    await_all(pipeline, NUMBER, served.process)
+    assert_in_order(pipeline)
+    served.await_sample("sensorline_unacknowledged", "mqtt", 0, WITHIN_S)
+    assert served.samples()["sensorline_reconnects_total", "mqtt"] >= 1
+
+
 def test_while_the_log_is_slow_a_burst_waits_at_the_mqtt_broker(mosquitto: Mosquitto, start_pipeline: StartPipeline) -> None:
     pipeline = start_pipeline(section(mosquitto, 'time_field = "time"\nmax_in_flight = 10'))
     bridge = start(pipeline)
-    lock = sqlite3.connect(pipeline.folder / "log.db", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")  # nobody can write to the log
-    try:
+    with locked(pipeline):
         with devices_of(mosquitto) as devices:
             send(devices, range(NUMBER))
         assert bridge.interrupt(signal.SIGTERM) in (0, 1)
         assert "not acknowledged" in bridge.said or "ended on the spot" in bridge.said
-    finally:
-        lock.execute("ROLLBACK")
-        lock.close()
     assert pipeline.count("readings") < NUMBER, "the lock has held"
     bridge = start(pipeline)
     await_all(pipeline, NUMBER, bridge)

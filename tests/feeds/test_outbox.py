@@ -12,7 +12,8 @@ from pipeline.brokers.protocol import Broker, Message, TopicSettings
 from pipeline.brokers.reading import read_now
 from pipeline.clock import ManualClock
 from pipeline.errors import BrokerUnreachable, MissingTopic, SensorlineError, Transient
-from producers.feeds.outbox import Outbox, Room
+from pipeline.metrics.health import ALIVE_WITHIN_S, READY_WITHIN_S
+from producers.feeds.outbox import Log, Outbox, Room
 from tests.support.commands import eventually
 
 WITHIN_S = 10
@@ -22,7 +23,8 @@ class GatedLog:
     """A log in memory whose flushes wait until the gate is open, and fail as often as they are told to."""
 
     def __init__(self) -> None:
-        self.memory = MemoryLog(ManualClock())
+        self.clock = ManualClock()
+        self.memory = MemoryLog(self.clock)
         self.gate = threading.Event()
         self.gate.set()
         self.failures: list[Exception] = []
@@ -31,6 +33,9 @@ class GatedLog:
 
     def connect(self) -> Broker:
         return _GatedBroker(self)
+
+    def outbox(self, room: Room, told: Told) -> Outbox[str]:
+        return Outbox(Log(self.connect, "readings"), room, told, self.clock)
 
     def texts(self) -> list[str]:
         return [(record.value or b"").decode() for record in read_now(MemoryBroker(self.memory), "readings", [0])]
@@ -84,7 +89,7 @@ def messages(*texts: str) -> list[Message]:
 
 def test_nothing_is_told_before_the_log_has_it(log: GatedLog) -> None:
     told = Told()
-    outbox = Outbox(log.connect, Room(10), told)
+    outbox = log.outbox(Room(10), told)
     log.gate.clear()
     outbox.start()
     assert outbox.offer(messages("1", "2"), "first")
@@ -99,7 +104,7 @@ def test_nothing_is_told_before_the_log_has_it(log: GatedLog) -> None:
 
 def test_what_has_no_room_is_not_taken_until_the_log_has_something(log: GatedLog) -> None:
     told = Told()
-    outbox = Outbox(log.connect, Room(2), told)
+    outbox = log.outbox(Room(2), told)
     log.gate.clear()
     outbox.start()
     assert outbox.offer(messages("1", "2"), "fits")
@@ -112,7 +117,7 @@ def test_what_has_no_room_is_not_taken_until_the_log_has_something(log: GatedLog
 
 def test_bytes_are_bounded_too_but_one_entry_always_has_room(log: GatedLog) -> None:
     told = Told()
-    outbox = Outbox(log.connect, Room(100, size_bytes=10), told)
+    outbox = log.outbox(Room(100, size_bytes=10), told)
     log.gate.clear()
     outbox.start()
     assert outbox.offer(messages("a" * 100), "large")
@@ -125,7 +130,7 @@ def test_bytes_are_bounded_too_but_one_entry_always_has_room(log: GatedLog) -> N
 def test_a_failure_of_the_log_loses_nothing(log: GatedLog) -> None:
     told = Told()
     log.failures = [Transient("no"), BrokerUnreachable("not there")]
-    outbox = Outbox(log.connect, Room(10), told)
+    outbox = log.outbox(Room(10), told)
     outbox.start()
     assert outbox.offer(messages("1"), "first")
     eventually(lambda: outbox.trouble is not None, WITHIN_S)
@@ -135,9 +140,67 @@ def test_a_failure_of_the_log_loses_nothing(log: GatedLog) -> None:
     assert outbox.close(WITHIN_S) == 0
 
 
+def test_it_is_ready_when_the_log_has_answered_though_nothing_was_published(log: GatedLog) -> None:
+    outbox = log.outbox(Room(10), Told())
+    assert outbox.ready().said == ("log: not reached yet",)
+    outbox.start()
+    eventually(lambda: outbox.ready().good, WITHIN_S)
+    assert outbox.close(WITHIN_S) == 0
+
+
+def test_it_is_not_ready_while_the_log_refuses_and_says_why(log: GatedLog) -> None:
+    told = Told()
+    log.gate.clear()
+    log.failures = [Transient("the disk is full")]
+    outbox = log.outbox(Room(10), told)
+    outbox.start()
+    assert outbox.offer(messages("1"), "first")
+    log.gate.set()
+    eventually(lambda: outbox.ready().said == ("log: the disk is full",), WITHIN_S, outbox.ready)
+    assert not outbox.ready().good
+    told.all_of("first")
+    assert outbox.ready().good
+    assert outbox.close(WITHIN_S) == 0
+
+
+def test_while_the_log_does_not_answer_it_is_first_not_ready_and_then_not_alive(log: GatedLog) -> None:
+    told = Told()
+    outbox = log.outbox(Room(10), told)
+    outbox.start()
+    eventually(lambda: outbox.ready().good, WITHIN_S)
+    log.gate.clear()
+    assert outbox.offer(messages("1"), "first")
+    assert log.flushing.wait(WITHIN_S)
+    log.clock.advance(int(1_000 * READY_WITHIN_S) + 1)
+    assert (outbox.ready().good, outbox.alive().good) == (False, True)
+    log.clock.advance(int(1_000 * ALIVE_WITHIN_S))
+    assert not outbox.alive().good
+    log.gate.set()
+    told.all_of("first")
+    assert (outbox.ready().good, outbox.alive().good) == (True, False), "alive again with the next thing it does"
+    assert outbox.offer(messages("2"), "second")
+    told.all_of("first", "second")
+    assert outbox.alive().good
+    assert outbox.close(WITHIN_S) == 0
+
+
+def test_how_long_each_entry_waited_is_counted(log: GatedLog) -> None:
+    told = Told()
+    outbox = log.outbox(Room(10), told)
+    log.gate.clear()
+    outbox.start()
+    assert outbox.offer(messages("1", "2"), "two at once")
+    assert log.flushing.wait(WITHIN_S)
+    log.clock.advance(2_000)
+    log.gate.set()
+    told.all_of("two at once")
+    assert outbox.close(WITHIN_S) == 0
+    assert outbox.counts == {"records_out": 2, "acknowledged_ms": 2_000, "acknowledged_ms_le_2500": 1}
+
+
 def test_at_the_end_what_the_log_does_not_take_in_time_is_counted_and_not_told(log: GatedLog) -> None:
     told = Told()
-    outbox = Outbox(log.connect, Room(10), told)
+    outbox = log.outbox(Room(10), told)
     log.gate.clear()
     outbox.start()
     assert outbox.offer(messages("1", "2"), "never")
@@ -152,7 +215,7 @@ def test_at_the_end_what_the_log_does_not_take_in_time_is_counted_and_not_told(l
 )
 def test_what_no_retry_mends_ends_it_with_the_error(log: GatedLog, message: Message, error: type[Exception]) -> None:
     told = Told()
-    outbox = Outbox(log.connect, Room(10), told)
+    outbox = log.outbox(Room(10), told)
     outbox.start()
     assert outbox.offer([message], "wrong")
     eventually(lambda: outbox.error is not None, WITHIN_S)

@@ -1,4 +1,4 @@
-"""The metrics of a running process: their values, and that what is written about them is about these."""
+"""The metrics of running processes: their values, and that what is written about them is about these."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.metrics.conftest import Served
 from tests.support.commands import eventually
+from tests.support.served import Samples, Served
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
@@ -23,14 +22,14 @@ RECORDED = re.compile(r"\bsensorline:[a-z_:0-9]+\b")
 
 
 @pytest.fixture
-def samples(served: Served) -> dict[tuple[str, str], float]:
-    """By name and stage (and reason, after a slash)."""
-    found = {}
-    for family in text_string_to_metric_families(served.get("/metrics")[1]):
-        for sample in family.samples:
-            reason = sample.labels.get("reason")
-            found[sample.name, sample.labels.get("stage", "") + (f"/{reason}" if reason else "")] = sample.value
-    return found
+def samples(served: Served) -> Samples:
+    return served.samples()
+
+
+@pytest.fixture
+def there(served: Served, bridge: Served, server: Served, notifier: Served) -> set[str]:
+    """The names of all metrics that there are."""
+    return {name for process in (served, bridge, server, notifier) for name, _ in process.samples()}
 
 
 def expressions(rules: bool) -> Iterator[str]:
@@ -38,14 +37,14 @@ def expressions(rules: bool) -> Iterator[str]:
         for group in yaml.safe_load(RULES.read_text())["groups"]:
             yield from (rule["expr"] for rule in group["rules"])
     else:
-        yield from (target["expr"] for panel in json.loads(GRAFANA.read_text())["panels"] for target in panel["targets"])
+        yield from (target["expr"] for panel in json.loads(GRAFANA.read_text())["panels"] for target in panel.get("targets", ()))
 
 
 def recorded() -> set[str]:
     return {rule["record"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"] if "record" in rule}
 
 
-def test_every_stage_counts_what_it_did(samples: dict[tuple[str, str], float]) -> None:
+def test_every_stage_counts_what_it_did(samples: Samples) -> None:
     assert samples["sensorline_received_total", "window"] == 9
     assert samples["sensorline_windows_closed_total", "window/gap"] == 2
     assert samples["sensorline_rejected_total", "window/late"] == 1
@@ -57,18 +56,18 @@ def test_every_stage_counts_what_it_did(samples: dict[tuple[str, str], float]) -
     assert samples["sensorline_received_total", "alert"] == 2
 
 
-def test_a_count_that_has_not_happened_is_zero(samples: dict[tuple[str, str], float]) -> None:
+def test_a_count_that_has_not_happened_is_zero(samples: Samples) -> None:
     assert samples["sensorline_dropped_total", "window"] == 0
     assert samples["sensorline_collisions_total", "score"] == 0
 
 
-def test_every_scored_window_has_its_delay_and_is_in_a_batch(samples: dict[tuple[str, str], float]) -> None:
+def test_every_scored_window_has_its_delay_and_is_in_a_batch(samples: Samples) -> None:
     assert samples["sensorline_prediction_delay_seconds_count", "score"] == 2
     assert samples["sensorline_batch_windows_sum", "score"] == 2
     assert 0 <= samples["sensorline_prediction_delay_seconds_sum", "score"] < 120
 
 
-def test_every_stage_has_its_partitions_and_is_not_behind(samples: dict[tuple[str, str], float]) -> None:
+def test_every_stage_has_its_partitions_and_is_not_behind(samples: Samples) -> None:
     for stage in ("window", "score", "alert"):
         assert samples["sensorline_partitions", stage] == 3
         assert samples["sensorline_rebalances_total", stage] >= 1
@@ -91,8 +90,7 @@ def test_a_process_that_works_is_alive_and_ready(served: Served) -> None:
 
 
 @pytest.mark.parametrize("rules", [True, False], ids=["rules", "grafana"])
-def test_rules_and_panels_are_about_metrics_that_are_there(samples: dict[tuple[str, str], float], rules: bool) -> None:
-    there = {name for name, _ in samples}
+def test_rules_and_panels_are_about_metrics_that_are_there(there: set[str], rules: bool) -> None:
     texts = list(expressions(rules))
     asked = {name for text in texts for name in NAME.findall(text)}
     assert len(asked) > 5
@@ -100,11 +98,51 @@ def test_rules_and_panels_are_about_metrics_that_are_there(samples: dict[tuple[s
     assert {name for text in texts for name in RECORDED.findall(text)} - recorded() == set()
 
 
-def test_the_table_of_operations_has_every_metric_and_no_other(samples: dict[tuple[str, str], float]) -> None:
+def test_the_table_of_operations_has_every_metric_and_no_other(there: set[str]) -> None:
     rows = [line.split("|")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `sensorline_")]
     written = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
-    there = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name, _ in samples if name.startswith("sensorline_")}
-    assert written == there
+    assert written == {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in there if name.startswith("sensorline_")}
+
+
+def test_a_bridge_counts_what_came_and_what_became_of_it(bridge: Served) -> None:
+    samples = bridge.samples()
+    assert samples["sensorline_received_total", "mqtt"] == 2
+    assert samples["sensorline_readings_total", "mqtt"] == 1
+    assert samples["sensorline_rejected_total", "mqtt/empty"] == 1
+    assert samples["sensorline_acknowledgement_seconds_count", "mqtt"] == 2
+    assert samples["sensorline_unacknowledged", "mqtt"] == 0
+    assert samples["sensorline_connected", "mqtt"] == 1
+    assert samples["sensorline_reconnects_total", "mqtt"] == 0
+
+
+def test_a_server_counts_requests_and_readings(server: Served) -> None:
+    samples = server.samples()
+    assert (samples["sensorline_requests_total", "http/202"], samples["sensorline_requests_total", "http/422"]) == (1, 1)
+    assert samples["sensorline_received_total", "http"] == 2
+    assert samples["sensorline_readings_total", "http"] == 1
+    assert samples["sensorline_rejected_total", "http/schema"] == 1
+    assert samples["sensorline_records_out_total", "http"] == 1
+    assert samples["sensorline_acknowledgement_seconds_count", "http"] == 1
+    assert samples["sensorline_unacknowledged", "http"] == 0
+
+
+def test_a_notifier_counts_what_became_of_each_alert(notifier: Served) -> None:
+    samples = notifier.samples()
+    assert samples["sensorline_received_total", "notify.ops"] == 2
+    assert samples["sensorline_alerts_delivered_total", "notify.ops"] == 1
+    assert samples["sensorline_delivery_failures_total", "notify.ops"] == 10
+    assert samples["sensorline_rejected_total", "notify.ops/receiver"] == 1
+    assert samples["sensorline_lost_total", "notify.ops"] == 0
+
+
+def test_a_feed_that_works_is_alive_and_ready(bridge: Served, server: Served) -> None:
+    status, said = bridge.get("/readyz")
+    assert status == 200
+    assert re.fullmatch(r"log: answered \d+ s ago\nmqtt\.host = localhost:\d+: connected and subscribed\n", said)
+    status, said = server.get("/readyz")
+    assert status == 200
+    assert re.fullmatch(r"log: answered \d+ s ago\n", said)
+    assert [feed.get("/healthz")[0] for feed in (bridge, server)] == [200, 200]
 
 
 def test_the_page_of_operations_names_every_alert() -> None:
