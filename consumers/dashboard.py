@@ -16,11 +16,11 @@ from pipeline.dashboard.reader import Back, LogReader
 from pipeline.dashboard.views import Limit
 from pipeline.wire.readings import ReadingDecoder
 
-Read = Callable[[threading.Event], None]
 
-
-def dashboard(settings: Settings, connect: Callable[[], Broker], back: Back, access: Access, stop: threading.Event) -> tuple[App, Read]:
-    """The page's application, and what follows the log for it until its argument is set."""
+def dashboard(
+    settings: Settings, connect: Callable[[], Broker], back: Back, access: Access, stop: threading.Event
+) -> tuple[App, LogReader]:
+    """The page's application, whose streams end when `stop` is set, and what follows the log for it."""
     clock, sensors, topics = SystemClock(), settings.sensors, settings.topics.names()
     limits = tuple(_limits(settings))
     model = LiveModel(topics, ReadingDecoder(sensors.names, sensors.codes), FleetModel(sensors.names, limits))
@@ -28,7 +28,7 @@ def dashboard(settings: Settings, connect: Callable[[], Broker], back: Back, acc
     about = About(
         settings.pipeline.name, sensors.names, sensors.units, settings.window.idle_timeout_ms, limits, kind_of(settings.broker.url)
     )
-    return make_app(Page(about, model, lambda: reader.status, clock, access), stop), reader.run
+    return make_app(Page(about, model, reader, clock, access), stop), reader
 
 
 def _limits(settings: Settings) -> list[Limit]:

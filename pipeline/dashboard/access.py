@@ -1,4 +1,7 @@
-"""Who may see the page: on this machine anybody, elsewhere who has the token. No web framework."""
+"""Who may see the page: on this machine anybody, elsewhere who has the token. No web framework.
+
+A browser that has shown the token keeps a pass made from it, not the token itself; neither is ever part of an address.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ class Access:
 
     def __init__(self, token: str | None) -> None:
         self._token = token
+        self._pass = None if token is None else hmac.new(token.encode(), b"sensorline dashboard", "sha256").hexdigest()
 
     @property
     def wants_token(self) -> bool:
@@ -27,13 +31,26 @@ class Access:
 
     def knows(self, shown: str | None) -> bool:
         """Whether this is the token."""
-        return self._token is not None and hmac.compare_digest((shown or "").encode(), self._token.encode())
+        return _same(shown, self._token)
+
+    @property
+    def visitor_pass(self) -> str:
+        """What a browser that has shown the token is given to show from then on; empty where no token is wanted."""
+        return self._pass or ""
+
+    def knows_pass(self, shown: str | None) -> bool:
+        """Whether this is the pass."""
+        return _same(shown, self._pass)
 
     def admits_host(self, host: str | None) -> bool:
         """Whether a request with this Host header is for us."""
         name = (host or "").strip()
         name = name if name.endswith("]") else name.rpartition(":")[0] or name
         return self.wants_token or name in _THIS_MACHINE
+
+
+def _same(shown: str | None, expected: str | None) -> bool:
+    return expected is not None and hmac.compare_digest((shown or "").encode(), expected.encode())
 
 
 def access_for(host: str, token_file: Path | None, environ: Mapping[str, str]) -> Access:

@@ -40,6 +40,7 @@ class FleetModel:
         self._groups: dict[tuple[str, str], GroupView] = {}
         self._spread: dict[str, tuple[float, float]] = {}  # by output: the lowest and the highest score
         self._outputs: dict[str, dict[str, float]] = {}  # by device: of its last final prediction
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}  # of outputs, each once
         self._version = 0
 
     def read(self, device: str, rows: Sequence[tuple[int, int | None, bytes]], offset: int, heard: int, arrival: int) -> None:
@@ -66,17 +67,13 @@ class FleetModel:
         for name, value in prediction.outputs.items():
             low, high = self._spread.get(name, (value, value))
             self._spread[name] = (min(low, value), max(high, value))
-        about, model = prediction.window, prediction.model
-        view = ScoreView(
-            prediction.id,
-            about.end,
-            prediction.outputs,
-            about.final,
-            prediction.times.scored,
-            f"{model.name} {model.version}",
-        )
-        main = next(iter(prediction.outputs.values()), None)
-        track.score(view, about.id, window_key(about.id, about.sequence, about.revision), prediction.padded_to, main)
+        about, names = prediction.window, tuple(prediction.outputs)
+        names = self._names.setdefault(names, names)
+        view = ScoreView(prediction.id, about.end, names, tuple(prediction.outputs.values()), about.final)
+        key = window_key(about.id, about.sequence, about.revision)
+        track.score(view, about.id, key, prediction.padded_to, prediction.times.scored)
+        if prediction.steps:
+            self._contents.keep_weights(key, prediction.steps)
         self._outputs[prediction.device] = prediction.outputs
 
     def alert(self, alert: Alert) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -18,21 +19,31 @@ from fastapi.staticfiles import StaticFiles
 from pipeline.clock import Clock
 from pipeline.dashboard.access import Access
 from pipeline.dashboard.live import LiveModel
-from pipeline.dashboard.reader import Status
+from pipeline.dashboard.reader import LogReader, Status
 from pipeline.dashboard.views import Fleet, Health, Limit
+from pipeline.metrics.health import Verdict
 
 App = FastAPI
 
 STATIC = Path(__file__).parent / "static"
-COOKIE = "sensorline_token"
+COOKIE = "sensorline_pass"
 EVERY_S = 1.0
+# Names on the page are made by whoever can write to the topics. It shows them as text, and the browser is told to run nothing else
+# than the page's own files and to let no text become markup.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+    " frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-OPEN_PATHS = frozenset({"/enter", "/static/page.css", "/static/icon.svg"})
+OPEN_PATHS = frozenset({"/enter", "/static/page.css", "/static/icon.svg", "/healthz", "/readyz"})
+MOST_SHOWN_BYTES = 1_000  # of what somebody enters as the token
 
 
 class About(msgspec.Struct, frozen=True):
@@ -60,13 +71,13 @@ class Page(msgspec.Struct, frozen=True):
 
     about: About
     model: LiveModel
-    status: Callable[[], Status]
+    reader: LogReader
     clock: Clock
     access: Access
 
     def update(self, since: int) -> Update:
         """What has changed since a version of the fleet."""
-        status, now_ms = self.status(), self.clock.now_ms()
+        status, now_ms = self.reader.status, self.clock.now_ms()
         return Update(now_ms, status, self.model.fleet(since), self.model.health(now_ms, status.behind, status.skipped))
 
 
@@ -107,8 +118,19 @@ def make_app(page: Page, stop: threading.Event) -> App:
     async def events() -> Response:
         return StreamingResponse(_events(page, stop), media_type="text/event-stream")
 
+    _add_probes(app, page.reader)
     _add_entrance(app, page.access)
     return app
+
+
+def _add_probes(app: App, reader: LogReader) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return _verdict(reader.alive(), "alive", "stuck")
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        return _verdict(reader.ready(), "ready", "not ready")
 
 
 def _add_entrance(app: App, access: Access) -> None:
@@ -118,12 +140,11 @@ def _add_entrance(app: App, access: Access) -> None:
 
     @app.post("/enter")
     async def enter(request: Request) -> Response:
-        # Read by hand: a form needs a further library.
-        shown = (await request.body())[:1_000].decode("utf-8", "replace").removeprefix("token=")
-        if not access.knows(shown):
-            return FileResponse(STATIC / "enter.html", status_code=401)
+        if not access.knows(await _shown_token(request)):
+            return FileResponse(STATIC / "refused.html", status_code=401)
         response = RedirectResponse("/", status_code=303)
-        response.set_cookie(COOKIE, shown, httponly=True, samesite="strict")
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, access.visitor_pass, httponly=True, samesite="strict", secure=secure)
         return response
 
 
@@ -133,7 +154,7 @@ def _refusal(access: Access, request: Request) -> Response | None:
     if not access.wants_token or request.url.path in OPEN_PATHS:
         return None
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    if access.knows(request.cookies.get(COOKIE)) or (scheme.lower() == "bearer" and access.knows(bearer)):
+    if access.knows_pass(request.cookies.get(COOKIE)) or (scheme.lower() == "bearer" and access.knows(bearer)):
         return None
     return RedirectResponse("/enter", status_code=303) if request.url.path == "/" else Response("a token is needed", status_code=401)
 
@@ -146,6 +167,21 @@ async def _events(page: Page, stop: threading.Event) -> AsyncIterator[bytes]:
         since = update.fleet.version
         yield b"data: " + msgspec.json.encode(update) + b"\n\n"
         await asyncio.sleep(EVERY_S)
+
+
+async def _shown_token(request: Request) -> str:
+    """Read by hand: a form needs a further library, and would be read however long it is."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_SHOWN_BYTES:
+            return ""
+    return parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
+
+
+def _verdict(verdict: Verdict, yes: str, no: str) -> Response:
+    """Whether and not why: anybody may ask here, and the reasons name hosts. The port for metrics gives them."""
+    return Response(f"{yes if verdict.good else no}\n", status_code=200 if verdict.good else 503, media_type="text/plain")
 
 
 def _json(view: msgspec.Struct) -> Response:

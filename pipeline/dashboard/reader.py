@@ -14,6 +14,7 @@ import msgspec
 from pipeline.brokers.protocol import Broker, Poll, Record
 from pipeline.clock import Clock
 from pipeline.errors import SensorlineError, Transient
+from pipeline.metrics.health import ALIVE_WITHIN_S, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -60,15 +61,43 @@ class LogReader:
         self._from_ms = clock.now_ms() - back.ms
         self._places = {kind: _Place(topic) for kind, topic in topics.items()}
         self._status = Status(since=clock.now_ms())
+        self._caught_up = False
+        self._taken = 0
+        self._signed_s = clock.monotonic_s()
 
     @property
     def status(self) -> Status:
         """How it stands; may be read from any thread."""
         return self._status
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Records that were read, and that were passed over."""
+        return {"records_in": self._taken, "skipped": self._status.skipped}
+
+    @property
+    def gauges(self) -> Mapping[str, int]:
+        """None: how far a page is behind is nothing that anybody is to be called for."""
+        return {}
+
+    def alive(self) -> Verdict:
+        """Not stuck: it has polled, or tried to connect, within five minutes. A broker that is away is no reason for a restart."""
+        age_s = self._clock.monotonic_s() - self._signed_s
+        return Verdict(age_s <= ALIVE_WITHIN_S, (f"reader: last sign of life {age_s:.0f} s ago",))
+
+    def ready(self) -> Verdict:
+        """The log can be read, and what was there at the start has been."""
+        status = self._status
+        if status.error is not None:
+            return Verdict(False, (f"reader: {status.error}",))
+        if not self._caught_up:
+            return Verdict(False, (f"reader: {sum(status.behind.values())} records to read before the present",))
+        return Verdict(True, ("reader: connected",))
+
     def run(self, stop: threading.Event) -> None:
         """Follows the topics until `stop` is set."""
         while not stop.is_set():
+            self._signed_s = self._clock.monotonic_s()
             try:
                 broker = self._connect()
                 try:
@@ -88,6 +117,8 @@ class LogReader:
         for kind, tail in tails.items():  # one after another, so that what is refused or scored is known before
             while tail.behind and not stop.is_set():
                 self._turn(kind, tail, IDLE_POLL_S)
+                self._say(tails)
+        self._caught_up = not stop.is_set()
         look_s = self._clock.monotonic_s()
         busy = False
         while not stop.is_set():
@@ -98,6 +129,8 @@ class LogReader:
 
     def _turn(self, kind: str, tail: _Tail, timeout_s: float) -> int:
         records = tail.poll(timeout_s)
+        self._signed_s = self._clock.monotonic_s()
+        self._taken += len(records)
         wanted = records if kind in TIMELESS else [record for record in records if record.timestamp >= self._from_ms]
         if wanted:
             self._take(kind, wanted)
@@ -106,6 +139,9 @@ class LogReader:
     def _look(self, tails: Mapping[str, _Tail]) -> None:
         for tail in tails.values():
             tail.look()
+        self._say(tails)
+
+    def _say(self, tails: Mapping[str, _Tail]) -> None:
         behind = {kind: tail.behind for kind, tail in tails.items()}
         skipped = sum(place.skipped for place in self._places.values())
         since = self._status.since if self._status.connected else self._clock.now_ms()

@@ -52,10 +52,11 @@ class Readings:
     def steps_after(self, time: int | None) -> tuple[int, int | None]:
         """Number of different event times after `time` (None: of all) that were not refused, and the first of them."""
         size = len(self)
-        kept = self._times[:size][~self._refused[:size]]
+        wanted = ~self._refused[:size]
         if time is not None:
-            kept = kept[kept > time]
-        return (len(np.unique(kept)), int(kept.min())) if kept.size else (0, None)
+            wanted &= self._times[:size] > time
+        kept = set(self._times[:size][wanted].tolist())  # sorting is slower
+        return (len(kept), min(kept)) if kept else (0, None)
 
     def shown(self, since: int | None = None) -> Shown:
         """All of them, or those from an event time on, in the order of event time."""

@@ -10,7 +10,7 @@ from pipeline.records import AlertState
 
 MOST_READINGS = 512
 MOST_WINDOWS = 48
-MOST_SCORES = 256
+MOST_SCORES = 128
 MOST_ALERTS = 32
 MOST_REFUSED = 32
 MOST_UNMET = 64
@@ -28,12 +28,13 @@ class Track:
         self.refused_total = 0
         self._readings = Readings(sensors, MOST_READINGS)
         self._windows: OrderedDict[str, WindowView] = OrderedDict()
-        self._scores: OrderedDict[str, ScoreView] = OrderedDict()
+        self._scores: dict[str, ScoreView] = {}
         self._holding: dict[str, AlertView] = {}  # by rule
         self._alerts: deque[AlertView] = deque(maxlen=MOST_ALERTS)
         self._refused: deque[RefusedView] = deque(maxlen=MOST_REFUSED)
         self._unmet: deque[tuple[int, int]] = deque(maxlen=MOST_UNMET)  # refusals of readings that have not come yet
         self._closed_through: int | None = None
+        self._open: tuple[int, int, int | None] = (-1, 0, None)  # of a version: steps since the last window, and the first of them
         self.main_score: float | None = None
         self.scored: int | None = None
 
@@ -69,13 +70,14 @@ class Track:
         if view.final and (self._closed_through is None or view.last > self._closed_through):
             self._closed_through = view.last
 
-    def score(self, view: ScoreView, window: str, key: str, padded_to: int, main: float | None) -> None:
+    def score(self, view: ScoreView, window: str, key: str, padded_to: int, scored: int) -> None:
         """A prediction of the window `window`, if it is still here; `key` names its sequence and revision."""
+        main = view.values[0] if view.values else None
         if view.id not in self._scores:
             self._scores[view.id] = view
             if len(self._scores) > MOST_SCORES:
-                self._scores.popitem(last=False)
-        self.main_score, self.scored = main, view.scored
+                del self._scores[next(iter(self._scores))]
+        self.main_score, self.scored = main, scored
         found = self._windows.get(window)
         if found is not None and found.key == key:
             found.padded_to, found.prediction, found.score = padded_to, view.id, main
@@ -95,7 +97,9 @@ class Track:
 
     def row(self, nearness: float) -> Row:
         """The device in the view of the fleet; `nearness` is how near its score is to a limit."""
-        steps, since = self._readings.steps_after(self._closed_through)
+        if self._open[0] != self.version:
+            self._open = (self.version, *self._readings.steps_after(self._closed_through))
+        _, steps, since = self._open
         scores = (self.main_score, self.scored)
         return Row(self.device, self.heard, self.time, self.lag, steps, since, *scores, self.alerts, self.refused_total, round(nearness, 3))
 

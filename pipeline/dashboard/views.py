@@ -60,17 +60,17 @@ class WindowContent(msgspec.Struct, frozen=True):
     window: WindowView
     times: list[int]
     values: list[list[float | None]]  # by sensor
+    weights: dict[str, list[float | None]]  # by output per step, such as attention; None: a step that the model did not see
 
 
-class ScoreView(msgspec.Struct, frozen=True):
-    """One prediction."""
+class ScoreView(msgspec.Struct, frozen=True, gc=False):
+    """One prediction. There are many of them, so it has what is drawn and no more; `names` is one tuple for all of a model."""
 
     id: str
     time: int  # event time of the window's end
-    outputs: dict[str, float]
+    names: tuple[str, ...]  # of the outputs
+    values: tuple[float, ...]
     final: bool
-    scored: int
-    model: str
 
 
 class AlertView(msgspec.Struct, frozen=True):

@@ -35,6 +35,21 @@ def test_a_token_can_be_in_a_file(tmp_path: Path) -> None:
     assert not access.knows("")
 
 
+def test_a_browser_keeps_a_pass_that_is_not_the_token() -> None:
+    access, other = Access(TOKEN), Access(f"{TOKEN}x")
+    assert access.knows_pass(access.visitor_pass)
+    assert not access.knows_pass(other.visitor_pass)
+    assert not access.knows_pass(TOKEN)
+    assert not access.knows_pass("")
+    assert TOKEN not in access.visitor_pass
+
+
+def test_where_no_token_is_wanted_none_is_known() -> None:
+    access = Access(None)
+    assert not access.knows("")
+    assert not access.knows_pass(access.visitor_pass)
+
+
 @pytest.mark.parametrize("text", ["", "short"])
 def test_a_token_that_could_be_guessed_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "token"

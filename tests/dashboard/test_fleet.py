@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dashboard.contents import Contents, window_view
+from pipeline.dashboard.contents import ENTRY_BYTES, Contents, window_view
 from pipeline.dashboard.fleet import FleetModel
 from pipeline.dashboard.track import MOST_READINGS, MOST_WINDOWS, place_of
 from pipeline.dashboard.views import DeviceView, Limit, RefusedView, Row
@@ -192,7 +192,7 @@ def test_a_device_is_bounded_whatever_comes() -> None:
 
 def test_the_steps_of_a_window_are_shown_until_the_budget_is_spent() -> None:
     windows = [make_window([[place, math.nan]] * 2, SENSORS, times=[place * 1000, place * 1000 + 1], device="pump") for place in range(4)]
-    size = len(encode_window(windows[0]))
+    size = len(encode_window(windows[0])) + ENTRY_BYTES
     contents = Contents(budget_bytes=2 * size + size // 2)
     for window in windows:
         contents.keep(window_view(window).key, encode_window(window))
@@ -201,6 +201,22 @@ def test_the_steps_of_a_window_are_shown_until_the_budget_is_spent() -> None:
     assert shown[3] is not None
     assert shown[3].values == [[3, 3], [None, None]]
     assert shown[3].times == [START_MS + 3000, START_MS + 3001]
+
+
+def test_what_the_model_said_of_the_last_steps_stands_at_the_last_steps() -> None:
+    model = a_fleet()
+    window = make_window([[1, 2]] * 4, SENSORS, device="pump")
+    close(model, window)
+    key = window_view(window).key
+    prediction = prediction_of(window, 0.5)
+    model.score(prediction)
+    content = model.content("pump", key)
+    assert content is not None
+    assert content.weights == {}, "it was not published"
+    model.score(msgspec.structs.replace(prediction, steps={"attention": (0.25, 0.75)}))
+    content = model.content("pump", key)
+    assert content is not None
+    assert content.weights == {"attention": [None, None, 0.25, 0.75]}
 
 
 def test_missing_values_of_a_window_are_counted() -> None:

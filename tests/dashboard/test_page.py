@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import http.client
 import time
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import pytest
 
+from pipeline.config import Settings
 from pipeline.dashboard.access import Access
+from pipeline.dashboard.reader import Back
 from pipeline.records import Reading
 from tests.support.browser import PHONE, Tab
 from tests.support.dashboards import House, serving
 
 TOKEN = "a-token-of-24-characters"
+MARKUP = "<img src=x onerror='window.hacked=1'>"
+MARKED_SETTINGS = Settings.model_validate(
+    {
+        "pipeline": {"name": "marked"},
+        "sensors": {"names": [MARKUP], "units": {MARKUP: MARKUP}},
+        "window": {"gap": "10s", "out_of_orderness": "2s", "idle_timeout": "60s", "max_behind": "1h"},
+        "topics": {"partitions": 2},
+    }
+)
+MADE = "document.querySelectorAll('main img').length"
 STEPS = 6
 
 
@@ -58,14 +71,88 @@ def test_a_visitor_finds_the_worst_device_its_window_and_its_alert(house: House,
         assert "worn raised" in browser.awaits("#alerts-card", "from 1 prediction")
 
 
-def test_a_device_s_name_is_text_whatever_it_is(house: House, browser: Tab) -> None:
-    busy(house)
+def test_what_the_model_said_of_each_step_stands_under_the_step_s_time(house: House, browser: Tab) -> None:
+    house.publish(*live_readings("pump-1", "pump-2"))
+    attention = {"pump-1": (0.1, 0.1, 0.1, 0.1, 0.1, 0.5)}
+    house.score(house.cut(), {"pump-1": 0.2, "pump-2": 0.2}, attention)
+    with serving(house) as url:
+        browser.open(f"{url}#/device/pump-1")
+        assert "attention" in browser.awaits("#window-card", "sensorline explain")
+        boxes = "[...document.querySelectorAll('.weights rect')].map((bar) => ['x', 'height'].map((key) => Number(bar.getAttribute(key))))"
+        bars = browser.ask(boxes)
+        distances = [later[0] - earlier[0] for earlier, later in pairwise(bars)]
+        assert len(bars) == STEPS
+        assert max(distances) - min(distances) < 1, "a second lies between all"
+        assert max(range(STEPS), key=lambda place: bars[place][1]) == STEPS - 1
+        browser.open(f"{url}#/device/pump-2")
+        browser.awaits("#device h2", "pump-2")
+        assert "attention" not in browser.awaits("#window-card", "sensorline explain"), "it was not published"
+
+
+def test_whatever_is_on_the_topics_is_text(browser: Tab) -> None:
+    house = House.build(MARKED_SETTINGS)
+    now_ms = time.time_ns() // 1_000_000
+    house.publish(*[Reading(MARKUP, now_ms - 1000 * step, {MARKUP: 1.0}) for step in reversed(range(STEPS))])
+    house.score(house.cut(), {MARKUP: 0.95}, {MARKUP: (1.0,) * STEPS}, rule=MARKUP, per_step=MARKUP)
+    house.publish(Reading(MARKUP, 5, {MARKUP: 1.0}))
+    house.cut()
     with serving(house) as url:
         browser.open(url)
-        browser.awaits("#space .row:nth-child(2) .c-device", "fan/3 <b>")
-        browser.click("#space .row:nth-child(2)")
-        assert browser.awaits("#device h2") == "fan/3 <b>"
-        assert browser.ask("document.querySelectorAll('#device h2 b').length") == 0
+        browser.awaits("#space .row:first-child .c-device", MARKUP[:9])
+        browser.click("#space .row:first-child")
+        browser.awaits("#device h2", MARKUP)
+        browser.awaits("#window-card", "sensorline explain")
+        assert MARKUP in browser.text("#alerts-card")
+        assert browser.ask(MADE) == 0
+        browser.open(f"{url}#/pipeline")
+        browser.click("[data-reason=past] summary")
+        browser.awaits("[data-reason=past] .sample", MARKUP)
+        assert browser.ask(MADE) == 0
+        assert browser.ask("window.hacked === undefined")
+
+
+def test_an_address_that_is_broken_is_a_device_that_nobody_knows(house: House, browser: Tab) -> None:
+    with serving(house) as url:
+        browser.open(f"{url}#/device/%E0%A4%A")
+        browser.awaits("#device", "Nothing has been heard of this device lately")
+        browser.problems.clear()  # that there is no such device
+
+
+def test_an_update_leaves_what_the_visitor_is_at_alone(house: House, browser: Tab) -> None:
+    busy(house)
+    with serving(house) as url:
+        browser.open(f"{url}#/device/pump-1")
+        browser.awaits("#window-card", "sensorline explain")
+        browser.ask("getSelection().selectAllChildren(document.querySelector('.command code'))")
+        browser.ask("document.querySelector('.close').focus()")
+        house.publish(*live_readings("pump-1")[-1:])
+        browser.awaits(".said", "Open: 1 step")
+        assert browser.ask("getSelection().toString()").startswith("sensorline explain ")
+        assert browser.ask("document.activeElement.className") == "close"
+
+
+def test_long_names_are_told_apart_by_their_ends(house: House, browser: Tab) -> None:
+    long = "plant-north/hall-12/line-4/compressor-station/bearing-"
+    house.publish(*live_readings(f"{long}drive-end", f"{long}outer-end"))
+    with serving(house) as url:
+        browser.open(url)
+        browser.awaits("#space .row:nth-child(2) .c-device span:last-child", "uter-end")
+        assert browser.text("#space .row:first-child .c-device span:last-child") == "rive-end"
+        ends = "[...document.querySelectorAll('#space .row:not([hidden]) .c-device')].map((it) => it.scrollWidth <= it.clientWidth)"
+        assert browser.ask(ends) == [True, True], "the end is not cut"
+
+
+def test_who_cannot_keep_up_is_told_so(house: House, browser: Tab) -> None:
+    house.publish(*live_readings("pump-1"))
+    with serving(house, back=Back(records=20)) as url:
+        browser.open(url)
+        browser.awaits("#live", "live")
+        house.away.set()
+        browser.awaits("#live", "broker gone")
+        house.publish(*live_readings(*[f"pump-{number}" for number in range(20)]))
+        house.away.clear()
+        browser.awaits("#banner", "could not keep up and passed over")
+        assert browser.text("#live") == "cannot keep up"
 
 
 def test_devices_are_searched_filtered_and_sorted(house: House, browser: Tab) -> None:
@@ -181,7 +268,7 @@ def test_without_the_token_nothing_is_said(house: House, path: str) -> None:
     with serving(house, Access(TOKEN)) as url:
         assert asked(url, path) == (401, "a token is needed")
         assert asked(url, path, {"Authorization": f"Bearer {TOKEN}x"})[0] == 401
-        assert asked(url, path, {"Cookie": "sensorline_token=wrong"})[0] == 401
+        assert asked(url, path, {"Cookie": f"sensorline_pass={TOKEN}"})[0] == 401
         if path != "/events":
             assert asked(url, path, {"Authorization": f"Bearer {TOKEN}"})[0] in (200, 404)
         assert asked(url, "/enter", method="POST")[0] == 401

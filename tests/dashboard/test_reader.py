@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.brokers.protocol import Message, Record
-from pipeline.clock import SystemClock
+from pipeline.clock import ManualClock, SystemClock
 from pipeline.dashboard.reader import Back, LogReader
+from pipeline.metrics.health import ALIVE_WITHIN_S
 from tests.support.broker_logs import publish
 from tests.support.commands import eventually
 from tests.support.dashboards import House
@@ -135,3 +136,24 @@ def test_partitions_that_are_added_are_read_too(house: House) -> None:
         house.broker().grow_topic(topic, 4)
         publish(house.broker(), Message(topic, b"pump", b"new", partition=3))
         assert found.awaits(1) == Counter({("readings", b"new"): 1})
+
+
+def test_it_is_ready_when_what_was_there_is_read_and_says_why_it_is_not(house: House) -> None:
+    send(house, "readings", b"1")
+    with following(house) as found:
+        found.awaits(1)
+        eventually(lambda: found.reader.ready().good, WITHIN_S, found.reader.ready)
+        house.away.set()
+        eventually(lambda: not found.reader.ready().good, WITHIN_S)
+        assert "log.example:9092" in found.reader.ready().said[0]
+        assert found.reader.alive().good, "a restart brings no broker back"
+    assert found.reader.counts["records_in"] == 1
+
+
+def test_a_reader_that_is_stuck_is_not_alive(house: House) -> None:
+    clock = ManualClock()
+    reader = LogReader(house.connect, house.settings.topics.names(), lambda kind, records: None, Back(), clock)
+    clock.advance(round(ALIVE_WITHIN_S * 1000))
+    assert reader.alive().good
+    clock.advance(1000)
+    assert not reader.alive().good

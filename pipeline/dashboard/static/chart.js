@@ -69,7 +69,7 @@ function lane(view, about, sensor, top, x, width) {
     const at = x(time).toFixed(1), value = column[place];
     if (!inView[place]) return;
     if (refused[place]) {
-      if (value !== null) out += `M${at} ${Math.max(top, Math.min(top + LANE, y(value))).toFixed(1)}h.01`;
+      if (value !== null) out += cross(Number(at), Math.max(top + 3, Math.min(top + LANE - 3, y(value))));
     } else if (value === null) {
       missing += `M${at} ${top + LANE - 3}v3`;
     } else {
@@ -90,6 +90,11 @@ function lane(view, about, sensor, top, x, width) {
     svg("path", { class: "line", d: line }), svg("path", { class: "dots", d: dots }), svg("path", { class: "missing", d: missing }), svg("path", { class: "refused", d: out }));
 }
 
+/** Told from a reading by its shape, not by its colour only. */
+function cross(x, y) {
+  return `M${(x - 3).toFixed(1)} ${(y - 3).toFixed(1)}l6 6m0-6l-6 6`;
+}
+
 /** Up to which distance two readings are joined by a line: over a silence there is none. */
 function joined(times) {
   const distances = times.slice(1).map((time, place) => time - times[place]).sort((one, other) => one - other);
@@ -97,8 +102,8 @@ function joined(times) {
 }
 
 function scores(view, about, top, x, width, from, to) {
-  const name = Object.keys(view.scores[view.scores.length - 1]?.outputs ?? {})[0];
-  const points = view.scores.filter((score) => name in score.outputs && score.time >= from && score.time <= to).map((score) => [score.time, score.outputs[name], score.final]);
+  const name = view.scores[view.scores.length - 1]?.names[0];
+  const points = view.scores.filter((score) => score.names.includes(name) && score.time >= from && score.time <= to).map((score) => [score.time, score.values[score.names.indexOf(name)], score.final]);
   points.sort((one, other) => one[0] - other[0]);
   const limits = about.limits.filter((limit) => limit.output === name).flatMap((limit) => [limit.above, limit.below]).filter((value) => value !== null && value !== undefined);
   const all = [...points.map((point) => point[1]), ...limits];

@@ -1,7 +1,8 @@
 // One device: what it said, what became of it, and what was made of that.
 import { chart } from "./chart.js";
+import { isSilent } from "./fleet.js";
 import { windowCard } from "./window.js";
-import { CLOSED, REFUSED, ago, clock, el, moment, number, plural, span } from "./text.js";
+import { CLOSED, REFUSED, ago, become, clock, el, moment, number, plural, span } from "./text.js";
 
 const MOST_ROWS = 12;
 
@@ -12,16 +13,19 @@ export class DeviceView {
       const key = event.target.closest?.("[data-window]")?.dataset.window;
       if (key) this.choose(key);
     });
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.dataset.window) this.choose(event.target.dataset.window);
+    });
   }
 
-  /** Shows a device (null: none); it is asked for anew when it is among the changed ones. */
+  /** Shows a device (null: none); it is asked for anew when it is among the changed ones (null: all may have changed). */
   open(name, changed) {
     const other = name !== this.name;
     if (other) Object.assign(this, { name, view: null, chosen: null, content: null });
     this.root.hidden = name === null;
     if (name === null) return;
     if (other) this.root.scrollTop = 0;
-    if (other || changed.has(name) || changed.size === 0) this.ask();
+    if (other || changed === null || changed.has(name)) this.ask();
     else this.tell();
   }
 
@@ -72,20 +76,18 @@ export class DeviceView {
     const back = el("a", { class: "back", href: "#/", text: "← Fleet" });
     if (!this.view) {
       const words = this.missing ? "Nothing has been heard of this device lately." : "";
-      this.root.replaceChildren(el("header", { class: "title" }, back, el("h2", { text: this.name })), el("p", { class: "none", text: words }));
+      become(this.root, el("header", { class: "title" }, back, el("h2", { text: this.name })), el("p", { class: "none", text: words }));
       return;
     }
-    const top = this.root.scrollTop;
     const row = this.state.rows.get(this.name);
     const width = Math.max(300, this.root.clientWidth - 40);
     const rules = (row?.alerts ?? []).map((rule) => el("span", { class: "chip", text: rule }));
-    this.root.replaceChildren(
+    become(this.root,
       el("header", { class: "title" }, back, el("h2", { text: this.name }), ...rules, el("a", { class: "close", href: "#/", title: "Close", "aria-label": "Close", text: "×" })),
       el("p", { class: "said", text: row ? said(row, this.state) : "" }),
       this.chartCard(width),
       this.content ? windowCard(this.content, this.state.about, width, this.state.now) : "",
       this.windowsCard(), this.alertsCard(), this.refusedCard());
-    this.root.scrollTop = top;
   }
 
   chartCard(width) {
@@ -98,7 +100,7 @@ export class DeviceView {
     const windows = [...this.view.windows].reverse().slice(0, MOST_ROWS);
     if (!windows.length) return el("p", { class: "none", text: "No window of this device has closed yet." });
     const longest = Math.max(...windows.map((window) => Math.max(window.length + window.dropped, window.padded_to ?? 0)));
-    const rows = windows.map((window) => el("tr", { "data-window": window.key, class: window.key === this.content?.window.key ? "here" : "" },
+    const rows = windows.map((window) => el("tr", { tabindex: 0, "data-window": window.key, class: window.key === this.content?.window.key ? "here" : "" },
       el("td", { text: moment(window.last, this.state.now) }), el("td", { class: "num", text: String(window.length) }), el("td", {}, strip(window, longest)),
       el("td", { class: "wide", text: CLOSED[window.reason] ?? window.reason }), el("td", { class: "num", text: window.too_short ? "too short" : number(window.score) })));
     return el("section", { class: "card" }, el("h3", { text: "Windows" }),
@@ -123,7 +125,7 @@ export class DeviceView {
 }
 
 function said(row, state) {
-  const silent = row.heard !== null && state.now - row.heard > state.about.idle_ms;
+  const silent = isSilent(row, state);
   const heard = row.heard === null ? "No reading in view" : `Last reading ${ago(row.heard, state.now)}${silent ? ", silent" : ""}`;
   const lag = row.lag === null ? "" : row.lag < 0 ? `; its clock was ${span(-row.lag)} ahead` : `; it came ${span(row.lag)} after its time`;
   const open = row.openSteps ? `. Open: ${plural(row.openSteps, "step")} since ${clock(row.openSince)}` : "";

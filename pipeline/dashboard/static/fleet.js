@@ -1,5 +1,5 @@
 // The fleet: a list of devices of which only the visible part is in the document, so that its length costs nothing.
-import { ago, el, number, plural, span } from "./text.js";
+import { ago, become, el, moment, number, plural, span } from "./text.js";
 
 const COLUMNS = [
   ["device", "Device", (row) => row.device],
@@ -11,6 +11,16 @@ const COLUMNS = [
   ["refused", "Rejected", (row) => -row.refused],
 ];
 const SPARE_ROWS = 6;
+const LONG_NAME = 18, KEPT_END = 8;
+
+/** Nobody is known to be silent after the moment up to which the log has been read. */
+export function isSilent(row, state) {
+  const { status, health } = state;
+  let until = state.now;
+  if (status && !status.connected) until = Math.min(until, status.since);
+  else if (status?.behind.readings) until = Math.min(until, health?.newest.readings ?? until);
+  return row.heard !== null && until - row.heard > state.about.idle_ms;
+}
 
 export class FleetView {
   constructor(state) {
@@ -51,7 +61,7 @@ export class FleetView {
     const sign = this.backwards ? -1 : 1;
     this.shown.sort((one, other) => sign * compare(by(one), by(other)) || compare(one.device, other.device));
     for (const cell of this.headCells) cell.setAttribute("aria-sort", cell.dataset.sort === this.sort ? (this.backwards ? "descending" : "ascending") : "none");
-    this.groups.replaceChildren(...this.state.groups.map((group) =>
+    become(this.groups, ...this.state.groups.map((group) =>
       el("p", { class: "group" }, el("b", { text: group.rule }), ` in group ${group.group}: ${group.devices.join(", ")}`)));
     this.say(all.length);
     this.draw();
@@ -64,16 +74,9 @@ export class FleetView {
     else this.none.textContent = "No device has been heard of yet. Readings appear here as they come: try sensorline simulate, or your own producer.";
   }
 
-  isSilent(row) {
-    const status = this.state.status;
-    // While the log cannot be read nobody is known to be silent.
-    const now = status && !status.connected ? Math.min(status.since, this.state.now) : this.state.now;
-    return row.heard !== null && now - row.heard > this.state.about.idle_ms;
-  }
-
   /** In steps, so that rows do not change places for nothing. */
   badness(row) {
-    return row.alerts.length * 100 + Math.round(row.nearness * 10) + (this.isSilent(row) ? 0.5 : 0);
+    return row.alerts.length * 100 + Math.round(row.nearness * 10) + (isSilent(row, this.state) ? 0.5 : 0);
   }
 
   showTiles(all) {
@@ -83,9 +86,7 @@ export class FleetView {
       const options = { type: "button", class: `tile ${key} ${here ? "here" : ""} ${count ? "" : "zero"}`, "aria-pressed": String(here), "data-only": key };
       return el("button", { ...options, onclick: () => this.filter(key) }, el("b", { text: count.toLocaleString("en") }), el("span", { text: title }));
     });
-    const focused = document.activeElement?.dataset?.only;
-    this.tiles.replaceChildren(...tiles);
-    if (focused) tiles.find((tile) => tile.dataset.only === focused)?.focus();
+    become(this.tiles, ...tiles);
   }
 
   filter(key) {
@@ -111,14 +112,21 @@ export class FleetView {
 
   fill(node, row) {
     const now = this.state.now;
-    const silent = this.isSilent(row);
+    const silent = isSilent(row, this.state);
     put(node.root, "className", `row ${row.alerts.length ? "bad" : silent ? "silent" : "well"} ${row.device === this.chosen ? "here" : ""}`);
     if (node.root.dataset.device !== row.device) node.root.dataset.device = row.device;
-    put(node.device, "textContent", row.device);
-    put(node.alerts, "textContent", row.alerts.join(", "));
+    put(node.device, "title", row.device);
+    const [start, end] = halves(row.device);
+    put(node.start, "textContent", start);
+    put(node.end, "textContent", end);
+    const rules = row.alerts.join(", ");
+    put(node.alerts, "textContent", rules);
+    put(node.alerts, "title", rules);
     put(node.score, "textContent", number(row.score));
     put(node.bar.style, "width", `${Math.round(row.nearness * 100)}%`);
     put(node.heard, "textContent", ago(row.heard, now));
+    if (row.heard !== null) put(node.heard, "dateTime", new Date(row.heard).toISOString());
+    put(node.heard, "title", moment(row.heard, now));
     put(node.open, "textContent", row.openSteps ? `${plural(row.openSteps, "step")}` : "–");
     put(node.since, "textContent", row.openSteps > 1 && row.time !== null ? span(row.time - row.openSince) : "");
     put(node.lag, "textContent", span(row.lag));
@@ -150,17 +158,24 @@ export class FleetView {
 const KINDS = {
   all: ["devices", () => true],
   bad: ["in alert", (row) => row.alerts.length > 0],
-  silent: ["silent", (row, view) => view.isSilent(row)],
+  silent: ["silent", (row, view) => isSilent(row, view.state)],
   refusing: ["with rejections", (row) => row.refused > 0],
 };
 
 function makeRow(space) {
   const cell = (key, ...children) => el("span", { class: `c-${key}`, role: "cell" }, ...children);
-  const node = { bar: el("i"), score: el("b"), open: el("b"), since: el("small"), refused: cell("refused"), device: cell("device"), alerts: cell("alerts"), heard: cell("heard"), lag: cell("lag") };
+  const node = { bar: el("i"), score: el("b"), open: el("b"), since: el("small"), refused: cell("refused"), start: el("span"), end: el("span"), alerts: cell("alerts"), heard: el("time", { class: "c-heard", role: "cell" }), lag: cell("lag") };
+  node.device = cell("device", node.start, node.end);
   const score = cell("score", node.score, el("span", { class: "meter" }, node.bar));
   node.root = el("div", { class: "row", role: "row" }, el("span", { class: "c-dot" }), node.device, node.alerts, score, node.heard, cell("open", node.open, node.since), node.lag, node.refused);
   space.append(node.root);
   return node;
+}
+
+/** A long name is cut in the middle, as names of one place differ at their ends. */
+function halves(name) {
+  const letters = [...name];
+  return letters.length > LONG_NAME ? [letters.slice(0, -KEPT_END).join(""), letters.slice(-KEPT_END).join("")] : [name, ""];
 }
 
 function put(target, key, value) {

@@ -1,5 +1,5 @@
 // The pipeline: how much flows, how long it takes, what is refused and why.
-import { CLOSED, REFUSED, ago, el, number, plural, span, svg } from "./text.js";
+import { CLOSED, REFUSED, ago, become, el, number, plural, span, svg } from "./text.js";
 
 const FLOW = [["readings", "Readings"], ["windows", "Windows"], ["predictions", "Predictions"], ["alerts", "Alerts"], ["rejected", "Rejected"]];
 
@@ -12,7 +12,7 @@ export class HealthView {
   show() {
     const { health, status, now } = this.state;
     if (!health) return;
-    this.root.replaceChildren(
+    become(this.root,
       el("div", { class: "flow" }, ...FLOW.map(([kind, title]) => this.flow(kind, title, health, now))),
       el("div", { class: "columns" },
         card("Delay", facts([
@@ -27,7 +27,7 @@ export class HealthView {
         card("This page", facts([
           ["the log", status?.connected ? `${this.state.about.broker}, connected` : "cannot be read"],
           ["records still to read", number(Object.values(health.behind).reduce((sum, count) => sum + count, 0))], ["passed over to keep up", number(health.skipped)],
-        ]), hint("Rates, delays and counts are of what the page has read: the last hour at most, unless told otherwise."))),
+        ]), hint("Rates, delays and counts are of what the page has read: the last hour at most, unless told otherwise. The curves are of the last ten minutes."))),
       el("div", { class: "columns" },
         card("Windows by how they closed", bars(health.closed, CLOSED)),
         card("Rejected, by reason", this.refused(health, now))));
@@ -75,7 +75,7 @@ function bars(counts, words) {
   return el("ul", { class: "bars" }, ...entries.map(([key, count]) => {
     const bar = el("i");
     bar.style.width = `${(100 * count) / most}%`;
-    return el("li", {}, el("span", { text: words[key] ?? key }), el("span", { class: "bar-line" }, bar), el("b", { text: count.toLocaleString("en") }));
+    return el("li", { "data-key": key }, el("span", { text: words[key] ?? key }), el("span", { class: "bar-line" }, bar), el("b", { text: count.toLocaleString("en") }));
   }));
 }
 

@@ -2,13 +2,19 @@
 import { FleetView } from "./fleet.js";
 import { DeviceView } from "./device.js";
 import { HealthView } from "./health.js";
-import { moment } from "./text.js";
+import { moment, plural } from "./text.js";
 
 const QUIET_MS = 5000;
+const AGAIN_MS = 2000;
+const ANSWERS_MS = 3000;
+const FAR_BEHIND = 5000; // records
+const TOLD_MS = 60000;
 
-const state = { about: null, rows: new Map(), groups: [], health: null, status: null, now: Date.now(), heard: Date.now() };
+const state = { about: null, rows: new Map(), groups: [], health: null, status: null, now: Date.now(), heard: Date.now(), tried: 0, skippedAt: -Infinity };
 const byId = (id) => document.getElementById(id);
 const views = {};
+let stream = null;
+let connecting = false;
 
 function take(update) {
   if (update.fleet.whole) state.rows.clear();
@@ -19,13 +25,16 @@ function take(update) {
     changed.add(device);
   }
   for (const device of update.fleet.gone) state.rows.delete(device);
+  if (update.status.skipped > (state.status?.skipped ?? 0)) state.skippedAt = update.now;
   Object.assign(state, { groups: update.fleet.groups, health: update.health, status: update.status, now: update.now, heard: Date.now() });
   show(changed);
 }
 
-function show(changed = new Set()) {
+/** `changed`: names of devices; null: anything may have. */
+function show(changed = null) {
+  if (!state.about || document.hidden) return;
   const route = location.hash.replace(/^#\/?/, "");
-  const device = route.startsWith("device/") ? decodeURIComponent(route.slice(7)) : null;
+  const device = route.startsWith("device/") ? nameIn(route.slice(7)) : null;
   const pipeline = route === "pipeline";
   document.body.classList.toggle("has-device", device !== null);
   byId("fleet").hidden = pipeline;
@@ -38,20 +47,46 @@ function show(changed = new Set()) {
   say();
 }
 
+function nameIn(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // somebody's own address
+  }
+}
+
 /** What stands above everything: only what somebody should know. */
 function say() {
-  const lost = Date.now() - state.heard > QUIET_MS;
-  const status = state.status;
+  const [kind, short, long] = standing(state.status);
   const live = byId("live");
-  const gone = status && !status.connected && status.error;
-  live.className = `live ${lost || gone ? "gone" : status && status.connected ? "on" : ""}`;
-  live.textContent = lost ? "no answer" : gone ? "broker gone" : status && status.connected ? "live" : "connecting";
+  live.className = `live ${kind}`;
+  if (live.textContent !== short) live.textContent = short;
   const banner = byId("banner");
-  banner.hidden = !(lost || gone);
-  if (lost) banner.textContent = `The dashboard's own process has not answered since ${moment(state.heard, Date.now())}. Trying again.`;
-  else if (gone) {
-    const since = moment(status.since, state.now);
-    banner.textContent = `The log cannot be read since ${since}; what is shown is from before. Trying again. (${status.error})`;
+  banner.className = `banner ${kind}`;
+  banner.hidden = !long;
+  if (long && banner.textContent !== long) banner.textContent = long;
+}
+
+/** [kind, in a word, in a sentence]; no sentence where all is well. */
+function standing(status) {
+  if (Date.now() - state.heard > QUIET_MS) return ["gone", "no answer", `The dashboard's own process has not answered since ${moment(state.heard, Date.now())}. Trying again.`];
+  if (!status) return ["", "connecting", ""];
+  if (status.error) return ["gone", "broker gone", `The log cannot be read since ${moment(status.since, state.now)}; what is shown is from before. Trying again. (${status.error})`];
+  if (!status.connected) return ["", "connecting", ""];
+  if (state.now - state.skippedAt < TOLD_MS) return ["late", "cannot keep up", `This page could not keep up and passed over ${plural(status.skipped, "record")} up to now: devices may lack readings, windows or scores. The pipeline itself is not slowed by it.`];
+  const behind = Object.values(status.behind).reduce((sum, count) => sum + count, 0);
+  if (behind > FAR_BEHIND) return ["late", "catching up", `Reading what is in the log: ${plural(behind, "record")} to go, so this is not yet the present.`];
+  return ["on", "live", ""];
+}
+
+/** Escape closes the device, / goes to the search. */
+function press(event) {
+  if (event.key === "Escape" && location.hash.startsWith("#/device/")) location.hash = "#/";
+  else if (event.key === "/" && !event.target.closest("input, select")) {
+    event.preventDefault();
+    if (byId("fleet").hidden) location.hash = "#/";
+    byId("fleet").hidden = false;
+    byId("search").focus();
   }
 }
 
@@ -69,17 +104,41 @@ function theme() {
 
 async function begin() {
   theme();
-  state.about = await (await fetch("/about")).json();
-  byId("pipeline-name").textContent = state.about.pipeline === "sensorline" ? "" : state.about.pipeline;
   views.fleet = new FleetView(state);
   views.device = new DeviceView(state, byId("device"));
   views.health = new HealthView(state, byId("health"));
   addEventListener("hashchange", () => show());
   addEventListener("resize", () => show());
-  setInterval(say, 1000);
-  const stream = new EventSource("/events"); // the browser connects again by itself; the stream then begins with everything
+  addEventListener("keydown", press);
+  document.addEventListener("visibilitychange", () => show());
+  setInterval(watch, 1000);
+  await connect();
+}
+
+/** The stream begins with everything, so whoever comes back sees the present. */
+async function connect() {
+  if (connecting) return;
+  connecting = true;
+  stream?.close();
+  stream = null;
+  const answer = await fetch("/about", { signal: AbortSignal.timeout(ANSWERS_MS) }).catch(() => null);
+  connecting = false;
+  state.tried = Date.now();
+  if (answer?.status === 401) location.assign("/enter");
+  if (!answer?.ok) return;
+  state.about = await answer.json();
+  byId("pipeline-name").textContent = state.about.pipeline === "sensorline" ? "" : state.about.pipeline;
+  stream = new EventSource("/events");
   stream.onmessage = (event) => take(JSON.parse(event.data));
   show();
+}
+
+/** After a sleep, or behind a proxy, a connection can be gone without a word: the browser itself would wait for minutes. */
+function watch() {
+  const quiet = Date.now() - Math.max(state.heard, state.tried) > QUIET_MS;
+  const closed = stream?.readyState !== EventSource.OPEN && Date.now() - state.tried > AGAIN_MS;
+  if (quiet || closed) connect();
+  say();
 }
 
 begin();

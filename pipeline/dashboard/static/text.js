@@ -23,9 +23,33 @@ function fill(node, options, children) {
   return node;
 }
 
+/** Gives a node these children, touching only what differs, so that a click, a selection and the focus outlive an update. */
+export function become(node, ...children) {
+  const wanted = children.filter((child) => child !== null && child !== undefined && child !== "");
+  wanted.forEach((child, place) => {
+    const there = node.childNodes[place];
+    if (!there) node.append(child);
+    else if (there.nodeName !== child.nodeName) there.replaceWith(child);
+    else if (child.nodeType === Node.TEXT_NODE) {
+      if (there.data !== child.data) there.data = child.data;
+    } else {
+      dress(there, child);
+      become(there, ...child.childNodes);
+    }
+  });
+  while (node.childNodes.length > wanted.length) node.lastChild.remove();
+}
+
+function dress(node, like) {
+  for (const { name } of [...node.attributes]) if (name !== "style" && !like.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name, value } of like.attributes) if (name !== "style" && node.getAttribute(name) !== value) node.setAttribute(name, value);
+  if (node.style.cssText !== like.style.cssText) node.style.cssText = like.style.cssText; // not as an attribute: the policy forbids it
+}
+
 export function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
+  if (Number.isInteger(value)) return value.toLocaleString("en");
   if (size >= 10000) return Math.round(value).toLocaleString("en");
   if (size >= 100) return value.toFixed(size >= 1000 ? 0 : 1);
   return Number(value.toPrecision(digits)).toString();
@@ -41,7 +65,8 @@ export function span(ms) {
   if (size < 120_000) return `${sign}${Math.round(size / 1000)} s`;
   if (size < 7_200_000) return `${sign}${Math.round(size / 60_000)} min`;
   if (size < 172_800_000) return `${sign}${Math.round(size / 3_600_000)} h`;
-  return `${sign}${Math.round(size / 86_400_000)} d`;
+  if (size < 63_072_000_000) return `${sign}${Math.round(size / 86_400_000)} d`;
+  return `${sign}${Math.round(size / 31_536_000_000)} years`;
 }
 
 export function ago(ms, now) {
@@ -71,5 +96,5 @@ export const CLOSED = {
 };
 export const REFUSED = {
   json: "not JSON", schema: "another shape", key: "key is not the device", not_finite: "not a finite number", empty: "no known sensor",
-  future: "clock ahead", past: "clock behind", late: "too late", too_large: "too large", model: "the model cannot score it",
+  future: "clock ahead", past: "clock behind", late: "too late", too_large: "too large", model: "the model cannot score it", receiver: "its receiver refuses it",
 };
