@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("windower", "state", "brokers", "scorer", "growing", "reload", "flow", "http", "replay", "takeover")
+NAMES = ("windower", "state", "brokers", "scorer", "growing", "reload", "flow", "http", "replay", "takeover", "backtest", "dashboard")
 MODELS = ("cmapss", "occupancy", "robustness")  # they train models for an hour or so, on recordings that must be there
+OTHERS = ("peers",)  # packages of an environment of their own
 
 
 def main() -> None:
@@ -18,9 +19,9 @@ def main() -> None:
     options: list[str] = []
     if len(names) != len(sys.argv[1:]):
         names, options = sys.argv[1:2], sys.argv[2:]
-    unknown = set(names) - {*NAMES, *MODELS}
+    unknown = set(names) - {*NAMES, *MODELS, *OTHERS}
     if unknown:
-        raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, *MODELS))}")
+        raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, *MODELS, *OTHERS))}")
     for name in names or NAMES:
         benchmark = import_module(f"tests.bench.bench_{name}")
         benchmark.main(options) if options else benchmark.main()
