@@ -6,11 +6,12 @@ MINUTES ?= 10
 SEED ?= 1
 export SENSORLINE_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test soak lint bench clean
+.PHONY: help install demo test docs soak lint bench clean
 
 help:
 	@echo "make demo     the whole flow on the embedded log: readings to alerts, in about a minute"
 	@echo "make test     all tests, those on a real Kafka too"
+	@echo "make docs     the documentation as a site in docs/_build; begin at docs/_build/index.html"
 	@echo "make soak     processes killed under load for MINUTES=10, by the plan of SEED=1"
 	@echo "make install  $(BIN)/sensorline and the tools"
 	@echo "make lint     ruff, mypy, import-linter"
@@ -29,7 +30,10 @@ demo: install
 	@$(BIN)/sensorline demo
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -n -E -q docs docs/_build
 
 soak: install
 	SENSORLINE_SOAK_MINUTES=$(MINUTES) SENSORLINE_SOAK_SEED=$(SEED) $(BIN)/pytest tests/soak
@@ -44,4 +48,4 @@ bench: install
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache sensorline-demo
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache docs/_build sensorline-demo

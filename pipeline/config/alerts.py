@@ -52,32 +52,36 @@ Kind = Literal["threshold", "band", "rate", "silent", "few_readings", "stuck", "
 class AlertSettings(Section):
     """When a device, or a group of devices, is in alarm."""
 
-    name: Name
-    kind: Kind = "threshold"
-    devices: Patterns = ("*",)
-    groups: tuple[str, ...] = ()
-    at_least: Int = 1
-    output: str | None = Field(default=None, min_length=1)
-    below: Number | None = None
-    above: Number | None = None
-    clear_above: Number | None = None
-    clear_below: Number | None = None
-    inside: tuple[Number, Number] | None = None
-    outside: tuple[Number, Number] | None = None
-    margin: Number = 0.0
-    per: Literal["second", "minute", "hour", "day"] = "second"
-    length_below: Number | None = None
-    observed_below: Number | None = None
-    sensor: str | None = Field(default=None, min_length=1)
-    steps: Int | None = Field(default=None, ge=2)
-    lasting_ms: Duration | None = Field(default=None, alias="lasting")
-    count: Int | None = None
-    within_ms: Duration | None = Field(default=None, alias="within")
-    reasons: tuple[RejectReason, ...] = CLOCK_REASONS
-    clear_after_ms: Duration | None = Field(default=None, alias="clear_after")
-    for_: NOfM = Field(default=(1, 1), alias="for")
-    cooldown_ms: Duration = Field(default=0, alias="cooldown")
-    early: Bool = False
+    name: Name = Field(description="The rule's name, in its alerts.")
+    kind: Kind = Field(default="threshold", description="What is wrong when it holds.")
+    devices: Patterns = Field(default=("*",), description="The devices it is about, by names or patterns such as `pump-*`.")
+    groups: tuple[str, ...] = Field(default=(), description="One alert for each of these groups, none for its devices.")
+    at_least: Int = Field(default=1, description="Devices of a group for which it must hold.")
+    output: str | None = Field(default=None, min_length=1, description="The output of the model that is compared.")
+    below: Number | None = Field(default=None, description="Raised below this.")
+    above: Number | None = Field(default=None, description="Raised above this.")
+    clear_above: Number | None = Field(default=None, description="Cleared from this on upwards; without it where it was raised.")
+    clear_below: Number | None = Field(default=None, description="Cleared from this on downwards; without it where it was raised.")
+    inside: tuple[Number, Number] | None = Field(default=None, description="Raised between the two: `[low, high]`.")
+    outside: tuple[Number, Number] | None = Field(default=None, description="Raised below the first and above the second: `[low, high]`.")
+    margin: Number = Field(default=0.0, description="Cleared so far beyond the bound, on the other side.")
+    per: Literal["second", "minute", "hour", "day"] = Field(default="second", description="In what time the change is counted.")
+    length_below: Number | None = Field(default=None, description="Raised by windows of fewer steps.")
+    observed_below: Number | None = Field(default=None, description="Raised by windows with a smaller share of observed values.")
+    sensor: str | None = Field(default=None, min_length=1, description="The sensor whose values count.")
+    steps: Int | None = Field(default=None, ge=2, description="Raised by so many equal values in a row.")
+    lasting_ms: Duration | None = Field(default=None, alias="lasting", description="Raised by equal values for so long.")
+    count: Int | None = Field(default=None, description="Raised by so many refused readings.")
+    within_ms: Duration | None = Field(default=None, alias="within", description="The time in which they are counted.")
+    reasons: tuple[RejectReason, ...] = Field(default=CLOCK_REASONS, description="For what they were refused: `future`, `past`, `late`.")
+    clear_after_ms: Duration | None = Field(
+        default=None, alias="clear_after", description="Cleared after so long without a refused reading; without it as long as `within`."
+    )
+    for_: NOfM = Field(
+        default=(1, 1), alias="for", description="In how many of the last windows it must hold, such as `3 of 5`; so too to clear."
+    )
+    cooldown_ms: Duration = Field(default=0, alias="cooldown", description="How long after an alert the next one waits.")
+    early: Bool = Field(default=False, description="Also judge windows that `emit_every` shows before they close.")
 
     def rule(self, groups: Mapping[str, tuple[str, ...]] | None = None) -> Rule:
         """The rule that these keys describe; `groups` are the devices of each group. Raises `PolicyError`."""

@@ -7,21 +7,22 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from pipeline.config.alerts import Patterns
-from pipeline.config.fields import Duration, Name, Section, key_problem
+from pipeline.config.fields import Duration, Int, Name, Section, key_problem
 
 
 class DestinationSettings(Section):
     """A receiver of alerts, with a consumer group of its own."""
 
-    name: Name
-    kind: Literal["webhook", "message", "console"]
-    url: SecretStr | None = None  # of a webhook; for messages Apprise's, which carries tokens
-    secret: SecretStr | None = None  # signs a webhook's requests
-    rules: Patterns = ("*",)
-    begin: Literal["oldest", "newest"] = "oldest"  # of a destination that is new
-    timeout_ms: Duration = Field(default=10_000, alias="timeout")
-    backoff_ms: Duration = Field(default=1_000, alias="backoff")
-    longest_backoff_ms: Duration = Field(default=300_000, alias="longest_backoff")
+    name: Name = Field(description="Its name; its consumer group has it too.")
+    kind: Literal["webhook", "message", "console"] = Field(description="A request, a message (chat, mail), or a line on standard output.")
+    url: SecretStr | None = Field(default=None, description="The webhook's, or for a message Apprise's; it may carry tokens.")
+    secret: SecretStr | None = Field(default=None, description="Signs the requests of a webhook.")
+    rules: Patterns = Field(default=("*",), description="The rules whose alerts it gets, by names or patterns.")
+    begin: Literal["oldest", "newest"] = Field(default="oldest", description="Where a destination that is new begins on the alerts topic.")
+    timeout_ms: Duration = Field(default=10_000, alias="timeout", description="How long a webhook may take for an answer.")
+    backoff_ms: Duration = Field(default=1_000, alias="backoff", description="How long the second try waits; each further one longer.")
+    longest_backoff_ms: Duration = Field(default=300_000, alias="longest_backoff", description="The longest that a try waits.")
+    most_refusals: Int = Field(default=10, ge=1, description="How often a webhook may refuse an alert's content before it is given up.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

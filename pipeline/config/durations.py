@@ -6,6 +6,7 @@ import re
 
 UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 EXAMPLES = '"500ms", "10s", "5m", "3h" or "7d"'
+LONGEST_MS = 2**61  # a time and a few durations together are still an int64
 
 _DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
 
@@ -17,9 +18,10 @@ def parse_duration(text: str) -> int:
     (10000, 500)
     """
     match = _DURATION.fullmatch(text)
-    if match is None:
+    ms = int(match[1]) * UNITS_MS[match[2]] if match else None
+    if ms is None or ms > LONGEST_MS:
         raise ValueError(f"must be a duration with a unit, such as {EXAMPLES}")
-    return int(match[1]) * UNITS_MS[match[2]]
+    return ms
 
 
 def format_duration(ms: int | None) -> str:

@@ -16,14 +16,18 @@ from pipeline.wire.topic_pattern import TopicPattern
 class FieldsSettings(Section):
     """Where in a JSON object the parts of a reading are; fields may be nested, as "a.b"."""
 
-    device_field: str | None = Field(default=None, min_length=1)
-    device: str | None = Field(default=None, min_length=1)  # the same for all
-    time_field: str | None = Field(default=None, min_length=1)  # none: the time of receipt counts, and for a record its timestamp
-    time_format: str = "ms"
-    time_zone: str | None = None
-    sensor_field: str | None = Field(default=None, min_length=1)
-    value_field: str = Field(default="value", min_length=1)
-    sensors: dict[str, str] = Field(default_factory=dict)  # field by sensor; others are in the field of their own name
+    device_field: str | None = Field(
+        default=None, min_length=1, description="Where the device is, as a field or a path such as `machine.id`."
+    )
+    device: str | None = Field(default=None, min_length=1, description="The device, where all readings are of one.")
+    time_field: str | None = Field(
+        default=None, min_length=1, description="Where the time is; without it the time of receipt counts, and for a record its timestamp."
+    )
+    time_format: str = Field(default="ms", description="`s`, `ms`, `us`, `ns` since the epoch, `rfc3339`, or such as `%d.%m.%Y %H:%M`.")
+    time_zone: str | None = Field(default=None, description="The zone of times without one, such as `Europe/Berlin`.")
+    sensor_field: str | None = Field(default=None, min_length=1, description="Of objects with one value: where the sensor's name is.")
+    value_field: str = Field(default="value", min_length=1, description="Of objects with one value: where the value is.")
+    sensors: dict[str, str] = Field(default_factory=dict, description="Where a sensor's value is; others are in the field of their name.")
 
     def mapping(self, names: tuple[str, ...]) -> FieldMapping:
         """The mapping for the configured sensors."""
@@ -62,22 +66,26 @@ class FieldsSettings(Section):
 class MqttSettings(FieldsSettings):
     """An MQTT broker whose messages become readings."""
 
-    host: str = Field(default="localhost", min_length=1)
-    port: Int = Field(default=1883, ge=1, le=65_535)
-    topics: tuple[str, ...]
-    qos: Int = Field(default=1, ge=0, le=1)
-    version: Literal["3.1.1", "5"] = "5"
-    client_id: Name | None = None  # none: the pipeline's name and ".mqtt"
-    username: str | None = None
-    password: SecretStr | None = None
-    tls: Bool = False
-    ssl_cafile: FilePath | None = None
-    ssl_certfile: FilePath | None = None
-    ssl_keyfile: FilePath | None = None
-    keepalive_ms: Duration = Field(default=30_000, alias="keepalive")
-    session_expiry_ms: OptionalDuration = Field(default=86_400_000, alias="session_expiry")
-    max_in_flight: Int = Field(default=1_000, ge=1, le=65_535)
-    retained: Bool = False
+    host: str = Field(default="localhost", min_length=1, description="The MQTT broker's host.")
+    port: Int = Field(default=1883, ge=1, le=65_535, description="Its port; 8883 is usual with TLS.")
+    topics: tuple[str, ...] = Field(description="What to subscribe to, such as `plant/{device}/{sensor}`; `+` is any level, `#` the rest.")
+    qos: Int = Field(default=1, ge=0, le=1, description="`1`: no message is lost; `0`: those that come while the bridge is down are.")
+    version: Literal["3.1.1", "5"] = Field(default="5", description="The version of MQTT.")
+    client_id: Name | None = Field(default=None, description="Each bridge needs its own; without it the pipeline's name and `.mqtt`.")
+    username: str | None = Field(default=None, description="The user who logs in.")
+    password: SecretStr | None = Field(default=None, description="The user's password; better in the environment.")
+    tls: Bool = Field(default=False, description="Whether the connection is encrypted.")
+    ssl_cafile: FilePath | None = Field(default=None, description="Certificates (PEM) to trust; without it those of the system.")
+    ssl_certfile: FilePath | None = Field(default=None, description="The bridge's own certificate (PEM), where the broker asks for one.")
+    ssl_keyfile: FilePath | None = Field(default=None, description="The key of that certificate (PEM).")
+    keepalive_ms: Duration = Field(default=30_000, alias="keepalive", description="How often a silent connection is tried.")
+    session_expiry_ms: OptionalDuration = Field(
+        default=86_400_000, alias="session_expiry", description="How long the MQTT broker keeps messages for a bridge that is down."
+    )
+    max_in_flight: Int = Field(
+        default=1_000, ge=1, le=65_535, description="Messages that the MQTT broker sends before the log has the first."
+    )
+    retained: Bool = Field(default=False, description="Also take retained messages, which may be old.")
 
     def patterns(self) -> tuple[TopicPattern, ...]:
         """The topics as patterns."""
@@ -117,14 +125,19 @@ class MqttSettings(FieldsSettings):
 class HttpSettings(Section):
     """Where readings are taken by HTTP."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: Int = Field(default=8080, ge=1, le=65_535)
-    keys_file: FilePath | None = None
-    ssl_certfile: FilePath | None = None
-    ssl_keyfile: FilePath | None = None
-    max_request_bytes: Int = Field(default=1_048_576, ge=1_024, le=67_108_864)
-    max_in_flight: Int = Field(default=20_000, ge=1, le=1_000_000)  # records that the log has not acknowledged
-    acknowledge_within_ms: Duration = Field(default=10_000, alias="acknowledge_within")
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on.")
+    port: Int = Field(default=8080, ge=1, le=65_535, description="The port to listen on.")
+    keys_file: FilePath | None = Field(default=None, description="The keys that may send, one a line; needed where others reach the host.")
+    ssl_certfile: FilePath | None = Field(default=None, description="The certificate (PEM) to serve HTTPS with.")
+    ssl_keyfile: FilePath | None = Field(default=None, description="The key of that certificate (PEM).")
+    max_request_bytes: Int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Bytes of a request, at most.")
+    receive_within_ms: Duration = Field(
+        default=30_000, alias="receive_within", description="How long a request may take to come; then its connection is closed."
+    )
+    max_in_flight: Int = Field(default=20_000, ge=1, le=1_000_000, description="Records that the log has not acknowledged, at most.")
+    acknowledge_within_ms: Duration = Field(
+        default=10_000, alias="acknowledge_within", description="How long a request waits for the log before it is answered with 503."
+    )
 
     @model_validator(mode="after")
     def _is_not_open_to_all(self) -> Self:
@@ -132,15 +145,16 @@ class HttpSettings(Section):
             raise key_problem("keys_file", f"is needed for host {self.host}, which others can reach; without keys only 127.0.0.1 is served")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise key_problem("ssl_certfile", "and ssl_keyfile go together")
-        if self.acknowledge_within_ms < 1:
-            raise key_problem("acknowledge_within", "must be at least 1 ms")
+        for key in ("acknowledge_within", "receive_within"):
+            if getattr(self, f"{key}_ms") < 1:
+                raise key_problem(key, "must be at least 1 ms")
         return self
 
 
 class IngestSettings(FieldsSettings):
     """A topic of other people's JSON whose records become readings; without a device of its own a record's key is the device."""
 
-    topic: Name
+    topic: Name = Field(description="The topic with their records.")
 
 
 def _is_loopback(host: str) -> bool:

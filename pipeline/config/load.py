@@ -59,6 +59,11 @@ def load(file: Path | None, environ: Mapping[str, str]) -> Configuration:
         file = DEFAULT_FILE
     given = Given() if file is None else read_file(file)
     override(given, environ)
+    if file is None and "sensors" not in given.tree:
+        begin = '[sensors] names = ["temperature", "vibration"]'
+        raise ConfigurationError(
+            f"there is no {DEFAULT_FILE} in this folder, and --config names no other; write one that begins with {begin}"
+        )
     given.tree.setdefault("sensors", {})
     folder = (file or DEFAULT_FILE).absolute().parent
     try:

@@ -13,6 +13,7 @@ from pipeline.config.feeds import FieldsSettings, HttpSettings, IngestSettings, 
 from pipeline.config.fields import Section, key_problem
 from pipeline.config.sections import (
     MAX_MESSAGE_BYTES,
+    STATE_MESSAGE_BYTES,
     BrokerSettings,
     MetricsSettings,
     ModelSettings,
@@ -23,9 +24,12 @@ from pipeline.config.sections import (
 from pipeline.config.window import WindowSettings
 from pipeline.core.alert_conditions import AlertSource
 from pipeline.core.alert_rules import Rule
+from pipeline.core.episode import open_bytes
 
 # For a window's fields other than its steps: ids, the device's and the sensors' names, the source.
 WINDOW_HEADROOM_BYTES = 16_384
+# For a device's name in key and value, the writer's name, and what the log itself adds.
+STATE_HEADROOM_BYTES = 16_384
 
 
 class Settings(Section):
@@ -39,7 +43,9 @@ class Settings(Section):
     model: ModelSettings = ModelSettings()
     alerts: tuple[AlertSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # of devices, by names or patterns: for alerts
+    groups: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Devices that have alerts together, by names or patterns such as `pump-*`."
+    )
     metrics: MetricsSettings | None = None
     mqtt: MqttSettings | None = None
     http: HttpSettings | None = None
@@ -83,6 +89,19 @@ class Settings(Section):
         if self.window.max_length > most:
             allowed = f"must be at most {most}: a step of {len(self.sensors.names)} sensors takes {step_bytes} bytes of a message of 1 MiB"
             raise key_problem("window.max_length", allowed)
+        return self
+
+    @model_validator(mode="after")
+    def _devices_fit_their_state_topic(self) -> Self:
+        window, sensors = self.window, len(self.sensors.names)
+        if open_bytes(window.policy(), sensors) + STATE_HEADROOM_BYTES > STATE_MESSAGE_BYTES:
+            in_windows = window.policy().open_windows * window.max_length
+            key = "max_pending" if window.max_pending > in_windows else "max_length"
+            allowed = (
+                f"is too much: max_pending and open windows of max_length are up to {window.max_pending + in_windows} steps of {sensors}"
+                " sensors, and what is open of a device must fit into a message of 16 MiB"
+            )
+            raise key_problem(f"window.{key}", allowed)
         return self
 
     @model_validator(mode="after")

@@ -34,27 +34,40 @@ KIND_KEYS = frozenset().union(*OWN_KEYS.values())
 class WindowSettings(Section):
     """What shapes windows, and how the readings topic tells the time."""
 
-    kind: Kind = Kind.SESSION
-    gap_ms: Duration = Field(default=0, alias="gap")  # "10s" where the kind is session and nothing is said
-    size: Extent = 0
-    step: Extent = 0
-    partial_start: Bool = False
-    max_length: Int = 256
-    max_duration_ms: OptionalDuration = Field(default=None, alias="max_duration")
-    overflow: Overflow = Overflow.SPLIT
-    keep: Keep = Keep.LAST
-    carry: Int = 0
-    min_length: Int = 1
-    emit_every: Int = 0
-    out_of_orderness_ms: Duration = Field(default=2_000, alias="out_of_orderness")
-    idle_timeout_ms: Duration = Field(default=60_000, alias="idle_timeout")
-    max_ahead_ms: OptionalDuration = Field(default=300_000, alias="max_ahead")
-    max_behind_ms: OptionalDuration = Field(default=None, alias="max_behind")
-    allowed_lateness_ms: Duration = Field(default=0, alias="allowed_lateness")
-    max_pending: Int = 10_000
-    tick_interval_ms: Duration = Field(default=1_000, alias="tick_interval")
-    ticks: Bool = True
-    allow_create_time: Bool = False
+    kind: Kind = Field(default=Kind.SESSION, description="How windows are cut: at pauses, at fixed times, or by number of steps.")
+    # "10s" where the kind is session and nothing is said
+    gap_ms: Duration = Field(default=0, alias="gap", description="Steps that are further apart are in different windows.")
+    size: Extent = Field(default=0, description="How long a window is: a time, or for count windows a number of steps.")
+    step: Extent = Field(default=0, description="How far apart windows begin: a time that divides `size`, or a number of steps.")
+    partial_start: Bool = Field(default=False, description="Also publish windows of an episode's first steps, before it has `size` steps.")
+    max_length: Int = Field(default=256, description="Steps of a window, at most.")
+    max_duration_ms: OptionalDuration = Field(
+        default=None, alias="max_duration", description="Time from the first step of a window to its last, at most."
+    )
+    overflow: Overflow = Field(default=Overflow.SPLIT, description="At these caps: go on in a new window, or leave steps out.")
+    keep: Keep = Field(default=Keep.LAST, description="Which steps a window keeps where `overflow` is `truncate`.")
+    carry: Int = Field(default=0, description="After a split, repeat so many last steps at the head of the next window.")
+    min_length: Int = Field(default=1, description="Shorter windows are published and not scored.")
+    emit_every: Int = Field(default=0, description="Also publish a window each time it has got so many steps more; `0`: only once closed.")
+    out_of_orderness_ms: Duration = Field(
+        default=2_000, alias="out_of_orderness", description="How far behind its device's latest reading a reading may be, and not be late."
+    )
+    idle_timeout_ms: Duration = Field(
+        default=60_000, alias="idle_timeout", description="After so long without a reading a device's windows close and it is forgotten."
+    )
+    max_ahead_ms: OptionalDuration = Field(
+        default=300_000, alias="max_ahead", description="How far ahead of its arrival a reading may be, and not be rejected."
+    )
+    max_behind_ms: OptionalDuration = Field(
+        default=None, alias="max_behind", description="How far behind its arrival a reading may be, and not be rejected."
+    )
+    allowed_lateness_ms: Duration = Field(
+        default=0, alias="allowed_lateness", description="How late a reading may be and still change a window, closed ones too."
+    )
+    max_pending: Int = Field(default=10_000, description="Steps of a device that wait for earlier ones, at most.")
+    tick_interval_ms: Duration = Field(default=1_000, alias="tick_interval", description="How long a partition is silent before a tick.")
+    ticks: Bool = Field(default=True, description="Whether the windower writes ticks, so that a silent fleet's windows close.")
+    allow_create_time: Bool = Field(default=False, description="Take a readings topic whose arrivals are the producers' clocks.")
 
     def policy(self) -> WindowPolicy:
         """The policy that these keys describe; it is valid, or this section could not have been built."""

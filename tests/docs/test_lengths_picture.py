@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from docs.lengths_picture import NAME, SETS, Cut, cut
+from tests.support.needs import unavailable
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "pictures" / NAME
 
@@ -32,5 +33,5 @@ def test_the_committed_picture_shows_the_windows_of_today(name: str) -> None:
     """Where this fails, `SENSORLINE_DATA=... python docs/make_pictures.py` makes it anew."""
     data = Path(os.environ.get("SENSORLINE_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
     if not (data / "ulb_wsn").is_dir():
-        pytest.skip(f"no data sets in {data}: set SENSORLINE_DATA to their folder")
+        unavailable(f"no data sets in {data}: set SENSORLINE_DATA to their folder")
     assert drawn()[name] == cut(data, name)
