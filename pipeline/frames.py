@@ -19,9 +19,10 @@ from pipeline.brokers.reading import read_now
 from pipeline.clock import SystemClock
 from pipeline.config import Settings
 from pipeline.recordings.ordering import in_replay_order, sorted_by_arrival
+from pipeline.recordings.parquet import read_frame
 from pipeline.recordings.recorded import the_topic
 from pipeline.recordings.rows import ReadingRows
-from pipeline.records import Prediction, Reading, Rejection, Window
+from pipeline.records import Prediction, Rejection, Window
 from pipeline.wire.headers import is_tick, parse_arrival
 from pipeline.wire.predictions import decode_prediction
 from pipeline.wire.readings import ReadingDecoder
@@ -30,8 +31,6 @@ from producers.pacing import Pacer
 from producers.replay import ReplayPolicy, replay
 
 Item = TypeVar("Item", Window, Prediction)
-
-RESERVED = ("device", "time", "arrival")
 
 
 @dataclass(frozen=True)
@@ -103,37 +102,14 @@ def replay_frame(frame: pd.DataFrame, topics: Topics, *, speed: float | None = N
     """Replays a data frame to the readings topic; returns the number of readings.
 
     Columns: device, time, optional arrival (timestamps, without a zone UTC, or milliseconds), and sensors; NaN = unobserved.
-    `speed`: 1 is the frame's own pace, None as fast as the log takes it. Errors as `producers.replay.replay`.
+    `speed`: 1 is the frame's own pace, None as fast as the log takes it. Raises `ConfigurationError` that names column, row and
+    value, as for a Parquet file of the frame, before anything is published; else as `producers.replay.replay`.
     """
-    given: Iterator[Reading] = _readings(frame)
+    given = list(read_frame(frame))  # all of it, before anything is published
     ordered = sorted_by_arrival(given) if "arrival" in frame else given
     policy = ReplayPolicy(topics.settings.window.idle_timeout_ms, speed, close, force)
     pacer = Pacer(SystemClock(), threading.Event())
     return replay(topics.broker, topics.settings.topics.readings, ordered, policy, pacer).readings
-
-
-def _readings(frame: pd.DataFrame) -> Iterator[Reading]:
-    sensors = [column for column in frame.columns if column not in RESERVED]
-    times = _milliseconds(frame["time"])
-    arrivals: list[Any] = _milliseconds(frame["arrival"]) if "arrival" in frame else [None] * len(frame)
-    cells = frame[sensors].astype(object).to_numpy()
-    for device, time, arrival, row in zip(frame["device"], times, arrivals, cells, strict=True):
-        values: dict[str, float | str | None] = {
-            sensor: _plain(value) for sensor, value in zip(sensors, row, strict=True) if not pd.isna(value)
-        }
-        yield Reading(str(device), time, values, arrival)
-
-
-def _plain(value: Any) -> float | str:
-    return value if isinstance(value, str) else float(value)
-
-
-def _milliseconds(column: Any) -> list[int]:
-    if pd.api.types.is_integer_dtype(column):
-        return [int(cell) for cell in column]
-    stamps = pd.to_datetime(column, utc=True).dt.tz_localize(None).to_numpy()
-    milliseconds: list[int] = stamps.astype("datetime64[ms]").astype(np.int64).tolist()
-    return milliseconds
 
 
 def _with_times(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:

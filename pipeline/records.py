@@ -6,8 +6,10 @@ Times are integer milliseconds since the epoch. The JSON Schemas of the topics a
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 
 class RejectReason(StrEnum):
@@ -23,6 +25,7 @@ class RejectReason(StrEnum):
     LATE = "late"  # event time < the device's watermark
     TOO_LARGE = "too_large"  # the device's name is longer than windows can carry
     MODEL = "model"  # the model cannot score this window
+    RECEIVER = "receiver"  # a destination's receiver refuses what is in this alert
 
 
 class CloseReason(StrEnum):
@@ -42,37 +45,37 @@ class CloseReason(StrEnum):
 class Source(msgspec.Struct, frozen=True, gc=False):
     """The span of input records a window was made of; offsets and arrivals are inclusive."""
 
-    topic: str
-    partition: int
-    first_offset: int
-    last_offset: int
-    first_arrival: int
-    last_arrival: int
+    topic: Annotated[str, Meta(description="the topic that was read")]
+    partition: Annotated[int, Meta(description="its partition")]
+    first_offset: Annotated[int, Meta(description="offset of the first record")]
+    last_offset: Annotated[int, Meta(description="offset of the last record")]
+    first_arrival: Annotated[int, Meta(description="arrival of the first record")]
+    last_arrival: Annotated[int, Meta(description="arrival of the last record")]
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
     """One window of one device. On the wire: MessagePack."""
 
-    id: str
-    device: str
-    spec: str  # id of the window spec: two windows are comparable only if it is equal
-    start: int  # first step (session, count) or the aligned bound
-    end: int  # last step (session, count) or the aligned bound, exclusive
-    final: bool
-    sequence: int
-    revision: int
-    reason: CloseReason
-    sensors: tuple[str, ...]
+    id: Annotated[str, Meta(description="the same for each publication of this window, live or replayed")]
+    device: Annotated[str, Meta(description="also the key of the record")]
+    spec: Annotated[str, Meta(description="id of the window spec: two windows are comparable only if it is equal")]
+    start: Annotated[int, Meta(description="first step (session, count) or the aligned bound")]
+    end: Annotated[int, Meta(description="last step (session, count) or the aligned bound, exclusive")]
+    final: Annotated[bool, Meta(description="false: the window is still open and was shown by emit_every")]
+    sequence: Annotated[int, Meta(description="number of the publication, from 1; the highest is the newest")]
+    revision: Annotated[int, Meta(description="how often late readings changed it after it was closed")]
+    reason: Annotated[CloseReason, Meta(description="why it was published")]
+    sensors: Annotated[tuple[str, ...], Meta(description="the columns of its values, in order")]
     times: bytes  # int64, little endian: length x 8 bytes
     values: bytes  # float32, little endian, row by row: length x sensors x 4 bytes, NaN = unobserved
-    dropped: int  # steps that `truncate` left out
-    merged: int  # readings that merged into a step that was there already
-    carried: int  # steps repeated from the window before
-    too_short: bool  # shorter than min_length: not scored
-    position: int  # number of the first step in the device's episode, from 1
-    episode_start: int  # event time of the episode's first step
-    source: Source
-    hash: str  # of times, values and dropped
+    dropped: Annotated[int, Meta(description="steps that truncate left out")]
+    merged: Annotated[int, Meta(description="readings that merged into a step that was there already")]
+    carried: Annotated[int, Meta(description="steps repeated from the window before")]
+    too_short: Annotated[bool, Meta(description="shorter than min_length: not scored")]
+    position: Annotated[int, Meta(description="number of the first step in the device's episode, from 1")]
+    episode_start: Annotated[int, Meta(description="event time of the episode's first step")]
+    source: Annotated[Source, Meta(description="the records it was made of")]
+    hash: Annotated[str, Meta(description="of times, values and dropped")]
 
     @property
     def length(self) -> int:
@@ -83,46 +86,50 @@ class Window(msgspec.Struct, frozen=True, gc=False):
 class WindowSummary(msgspec.Struct, frozen=True, gc=False):
     """The window a prediction is about, without its data."""
 
-    id: str
-    start: int
-    end: int
-    length: int
-    reason: CloseReason
-    final: bool
-    sequence: int
-    revision: int
-    dropped: int
+    id: Annotated[str, Meta(description="the window's id")]
+    start: Annotated[int, Meta(description="first step or aligned bound")]
+    end: Annotated[int, Meta(description="last step or aligned bound, exclusive")]
+    length: Annotated[int, Meta(description="number of steps")]
+    reason: Annotated[CloseReason, Meta(description="why it was published")]
+    final: Annotated[bool, Meta(description="false: the window was still open")]
+    sequence: Annotated[int, Meta(description="number of the publication")]
+    revision: Annotated[int, Meta(description="how often late readings changed it")]
+    dropped: Annotated[int, Meta(description="steps that truncate left out")]
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, gc=False):
     """Which model scored, on which engine."""
 
-    name: str
-    version: str
-    sha256: str
-    engine: str
+    name: Annotated[str, Meta(description="the bundle's name")]
+    version: Annotated[str, Meta(description="the bundle's version")]
+    sha256: Annotated[
+        str, Meta(description="of the bundle's contract, which covers its files: two models that score differently never share it")
+    ]
+    engine: Annotated[str, Meta(description="what computed the score: onnx, onnx-export or keras")]
 
 
 class PredictionTimes(msgspec.Struct, frozen=True, gc=False):
     """Arrival of the window's last record, and the wall clock at which it was scored."""
 
-    last_arrival: int
-    scored: int
+    last_arrival: Annotated[int, Meta(description="arrival of the window's last record")]
+    scored: Annotated[int, Meta(description="wall clock at the scoring")]
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """The score of one window. On the wire: JSON."""
 
-    id: str  # hash of (window id, sequence, revision, model sha256)
-    device: str
-    window: WindowSummary
-    outputs: dict[str, float]
-    model: ModelIdentity
-    source: Source
-    padded_to: int
-    times: PredictionTimes
-    # By output per step, one number for each step that the model saw, the last of them at the window's end; only where asked for.
-    steps: dict[str, tuple[float, ...]] | msgspec.UnsetType = msgspec.UNSET
+    id: Annotated[str, Meta(description="hash of (window id, sequence, revision, model sha256)")]
+    device: Annotated[str, Meta(description="also the key of the record")]
+    window: Annotated[WindowSummary, Meta(description="what was scored")]
+    outputs: Annotated[dict[str, float], Meta(description="the scores, by output of the model")]
+    model: Annotated[ModelIdentity, Meta(description="what scored")]
+    source: Annotated[Source, Meta(description="the readings that the window was made of")]
+    padded_to: Annotated[int, Meta(description="steps to which its batch was padded")]
+    times: Annotated[PredictionTimes, Meta(description="when it came, and when it was scored")]
+    steps: Annotated[
+        dict[str, tuple[float, ...]] | msgspec.UnsetType,
+        Meta(description="by output per step, one number for each step that the model saw, up to the window's end; only where asked for"),
+    ] = msgspec.UNSET
 
 
 class AlertState(StrEnum):
@@ -132,20 +139,27 @@ class AlertState(StrEnum):
     CLEARED = "cleared"
 
 
+class AlertCause(StrEnum):
+    """Why an episode was cleared other than by what its rule is about."""
+
+    RULE_REMOVED = "rule removed"  # the configuration has no rule of this name any more, or it is no longer about the device
+
+
 class Alert(msgspec.Struct, frozen=True, gc=False):
     """A rule began or ceased to hold for a device, or for a group of devices. On the wire: JSON."""
 
-    id: str  # the same for the raised and the cleared record of one episode
-    device: str  # for a group its name
-    rule: str
-    state: AlertState
-    since: int  # when the episode was raised: arrival of the raising window's last record
-    time: int  # when this record's state began, by the same clock
-    value: float  # what was compared with the rule's bound
-    predictions: tuple[str, ...]  # ids of the predictions that caused it
-    number: int = 0  # grows with each episode of the device under the rule
-    windows: tuple[str, ...] = ()  # ids of the windows that caused it, of a rule about windows
-    devices: tuple[str, ...] = ()  # of a group's alert: those that hold
+    id: Annotated[str, Meta(description="the same for the raised and the cleared record of one episode")]
+    device: Annotated[str, Meta(description="for a group its name; also the key of the record")]
+    rule: Annotated[str, Meta(description="the rule's name")]
+    state: Annotated[AlertState, Meta(description="whether the episode begins or ends")]
+    since: Annotated[int, Meta(description="when the episode was raised: arrival of the raising window's last record")]
+    time: Annotated[int, Meta(description="when this record's state began, by the same clock")]
+    value: Annotated[float, Meta(description="what was compared with the rule's bound")]
+    predictions: Annotated[tuple[str, ...], Meta(description="ids of the predictions that caused it")]
+    number: Annotated[int, Meta(description="grows with each episode of the device under the rule")] = 0
+    windows: Annotated[tuple[str, ...], Meta(description="ids of the windows that caused it, of a rule about windows")] = ()
+    devices: Annotated[tuple[str, ...], Meta(description="of a group's alert: those that hold")] = ()
+    cause: Annotated[AlertCause | msgspec.UnsetType, Meta(description="of an episode that did not end by its rule")] = msgspec.UNSET
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):

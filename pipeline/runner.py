@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum
+from math import inf
 
 import msgspec
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 1.0
 SNAPSHOT_S = 5.0
 LOOK_AGAIN_S = 60.0
+WAITS_S = 10.0  # without a partition, before it is said of a run that is to end
 
 
 class Finish(Enum):
@@ -136,7 +138,15 @@ class Runner:
         while upstream is not None and not upstream.is_set() and not stop.is_set():
             self._turn(session)
         ends = broker.end_offsets(self.stage.source)
+        said_at_s = self._clock.monotonic_s() + WAITS_S
         while not session.reached(ends) and not stop.is_set():
             self._turn(session)
+            if not session.partitions and self._clock.monotonic_s() >= said_at_s:
+                said_at_s = inf
+                log.warning(
+                    "%s: waiting: other members of the group %s have all partitions; stop them, or begin a group of its own with --group",
+                    self.stage.name,
+                    self._options.group,
+                )
         if self._finish is Finish.DRAIN and not stop.is_set():
             session.drain()

@@ -17,7 +17,8 @@ from pipeline.brokers.protocol import Assignment, Broker, Message, Poll, Positio
 from pipeline.brokers.reading import read_now
 from pipeline.clock import Clock
 from pipeline.core.buckets import CHECKPOINT_MS
-from pipeline.core.keyed_state import NOBODY, Write
+from pipeline.core.keyed_state import NOBODY, Write, state_topic
+from pipeline.errors import StateRefused
 from pipeline.pace import Pace
 from pipeline.stages.protocol import Accept, Handover, Stage
 from pipeline.stages.recovery import begins_fresh
@@ -38,7 +39,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
 
     def state_topic(self, source: str) -> str:
         """The compacted topic of the group's state about the partitions of `source`."""
-        return f"{self.group}.{source}.state"
+        return state_topic(self.group, source)
 
 
 class Session:
@@ -83,6 +84,10 @@ class Session:
         self._pace.begin()
         checkpoints = [self._stage.checkpoint(partition) for partition in self._heard_s]
         moved = [it for it in checkpoints if it.writes or it.position.offset != self._committed.get(it.position.partition)]
+        outputs = [message for checkpoint in moved for message in checkpoint.messages]
+        for message in outputs:
+            self._publisher.send(message)
+        self.counts["records_out"] += len(outputs)
         with self._broker.transaction():
             self._publisher.flush()
             for checkpoint in moved:
@@ -172,7 +177,11 @@ class Session:
 
     def _write(self, partition: int, writes: Sequence[Write]) -> None:
         for write in writes:
-            self._publisher.send(Message(self._state_topic, write.key, write.value, (), partition))
+            try:
+                self._publisher.send(Message(self._state_topic, write.key, write.value, (), partition))
+            except ValueError as error:
+                told = f"partition {partition}: what is open of one device cannot be saved: {error}"
+                raise StateRefused(f"{told}; lower window.max_pending, max_length or allowed_lateness") from error
             self.counts.update(state_records=1, state_bytes=len(write.key) + len(write.value or b""))
 
     def _step(self, poll: Poll) -> int:

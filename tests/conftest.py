@@ -13,8 +13,10 @@ from pipeline.brokers.memory import MemoryLog
 from pipeline.brokers.protocol import Broker
 from pipeline.brokers.url import open_broker, parse_url
 from pipeline.clock import SystemClock
+from tests.support.browser import LAPTOP, ChromiumUnavailable, Tab, chromium
 from tests.support.kafka_jars import KafkaUnavailable
 from tests.support.kafka_server import running_kafka
+from tests.support.needs import unavailable
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +30,7 @@ def kafka_url() -> Iterator[str]:
         try:
             address = given or stack.enter_context(running_kafka())
         except KafkaUnavailable as reason:
-            without_kafka(str(reason))
+            unavailable(f"this test needs a Kafka: {reason}")
         yield f"kafka://{address}"
 
 
@@ -50,17 +52,32 @@ def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
 
 
 @pytest.fixture(scope="session")
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """A Chromium. Where there is none the test is skipped; under CI=true that is a failure."""
+    with ExitStack() as stack:
+        try:
+            tab = stack.enter_context(chromium(tmp_path_factory.mktemp("chromium")))
+        except ChromiumUnavailable as reason:
+            unavailable(f"this test needs a Chromium: {reason}")
+        yield tab
+
+
+@pytest.fixture
+def browser(one_browser: Tab) -> Iterator[Tab]:
+    """The browser with an empty page of a laptop's size; a problem in its console fails the test."""
+    one_browser.open("about:blank")
+    one_browser.size(*LAPTOP)
+    one_browser.problems.clear()
+    yield one_browser
+    one_browser.open("about:blank")
+    assert one_browser.problems == []
+
+
+@pytest.fixture(scope="session")
 def cmapss_folder() -> Path:
     """NASA's C-MAPSS files; they are no part of the project."""
     data = os.environ.get("SENSORLINE_DATA", Path(__file__).parents[2] / "shared" / "data")
     folder = Path(data) / "cmapss"
     if not folder.is_dir():
-        pytest.skip(f"no C-MAPSS files in {folder}: set SENSORLINE_DATA to the folder of data sets")
+        unavailable(f"no C-MAPSS files in {folder}: set SENSORLINE_DATA to the folder of data sets")
     return folder
-
-
-def without_kafka(reason: str) -> None:
-    """Skips the test that needs a Kafka, or fails it under CI=true."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"this test needs a Kafka: {reason}")
-    pytest.skip(f"this test needs a Kafka: {reason}")

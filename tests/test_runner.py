@@ -14,7 +14,7 @@ from pipeline.brokers.memory import MemoryBroker, MemoryLog
 from pipeline.brokers.protocol import Message, Record, TopicSettings
 from pipeline.clock import ManualClock
 from pipeline.core.policy import Keep, Overflow, Session, WindowPolicy
-from pipeline.errors import MissingTopic
+from pipeline.errors import MissingTopic, StateRefused
 from pipeline.metrics import RunnerCollector, serve_metrics
 from pipeline.process import run_all, stop_on_signals
 from pipeline.records import CloseReason, Reading, Window
@@ -25,6 +25,7 @@ from pipeline.stages.window import WindowStage
 from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.readings import ReadingDecoder, encode_reading
 from pipeline.wire.windows import decode_window, window_times
+from tests.support.commands import eventually
 
 TOPICS = WindowTopics("readings", "windows", "rejected")
 OPTIONS = SessionOptions("pump.window")
@@ -165,6 +166,30 @@ def test_until_end_keeps_what_is_open(house: House) -> None:
     assert [window_times(window) for window in house.windows()][-1] == (20_000, 20_001)
 
 
+def test_a_run_to_the_end_that_another_member_keeps_waiting_says_so_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.publish(("d", 1))
+    member = house.session()
+    member.turn(0)
+    assert member.partitions
+    waiting = threading.Thread(target=house.runner(Finish.DRAIN).run, args=(threading.Event(),))
+    waiting.start()
+
+    def said_after_a_minute() -> bool:
+        house.clock.advance(1_000)
+        return house.clock.now_ms() > 1_060_000 and "waiting" in caplog.text
+
+    try:
+        eventually(said_after_a_minute, 30)
+    finally:
+        member.close()
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert [window_times(window) for window in house.windows()] == [(1,)]
+    said = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert len(said) == 1
+    assert "other members of the group pump.window have all partitions" in said[0]
+
+
 def test_a_second_stage_ends_after_the_first(house: House) -> None:
     """A second windower reads the first one's output topic: it must see all of it, and only then end."""
     house.publish(*[("d", 20_000 * i) for i in range(50)])
@@ -247,3 +272,14 @@ def test_much_unsaved_state_does_not_wait_for_the_interval(house: House) -> None
     house.publish(*[("d", time) for time in range(2, 20)])
     session.turn(0)
     assert len(house.records("pump.window.readings.state")) == 2
+
+
+def test_a_state_that_its_topic_does_not_take_is_refused_with_what_to_do(house: House) -> None:
+    """A configuration is checked for this, but for late steps, of which nobody knows how many windows they keep."""
+    house.broker.create_topic(TopicSettings("small.window.readings.state", 1, compacted=True, max_message_bytes=1_000))
+    session = RunnerSession(house.connect(), house.stage(), SessionOptions("small.window"), house.clock)
+    turns(session)
+    house.publish(*[("d", time) for time in range(200)])
+    turns(session)
+    with pytest.raises(StateRefused, match=r"^partition 0: what is open of one device cannot be saved: .*1000 bytes\); lower window\."):
+        session.checkpoint()

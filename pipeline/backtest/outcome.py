@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, SensorlineError
 from pipeline.recordings.atomic import atomic_file
 from pipeline.recordings.recorded import recorded_topics, the_topic
 from pipeline.records import Alert, Prediction
@@ -33,7 +33,10 @@ class Outcome:
 
 def save_outcome(outcome: Outcome, folder: Path) -> None:
     """Writes `predictions.jsonl` and `alerts.jsonl` to the folder, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SensorlineError(f"{folder}: cannot be made a folder: {error.strerror or error}") from error
     _write(folder / PREDICTIONS, outcome.predictions)
     if outcome.alerts is not None:
         _write(folder / ALERTS, outcome.alerts)

@@ -12,6 +12,7 @@ from pipeline.errors import LostPartitions, MissingTopic
 
 MAX_METADATA_CHARACTERS = 4096
 RECORD_OVERHEAD_BYTES = 32  # what a log stores beside key, value and headers: offset, timestamp, lengths
+HEADER_OVERHEAD_BYTES = 10  # lengths of a header's name and value, at most
 
 
 def missing_topic(name: str) -> MissingTopic:
@@ -21,7 +22,7 @@ def missing_topic(name: str) -> MissingTopic:
 
 def size_bytes(message: Message) -> int:
     """What a message takes in the log, bytes."""
-    headers = sum(len(name) + len(value) for name, value in message.headers)
+    headers = sum([HEADER_OVERHEAD_BYTES + len(name.encode()) + len(value) for name, value in message.headers])
     return RECORD_OVERHEAD_BYTES + len(message.key or b"") + len(message.value or b"") + headers
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from pipeline.brokers.protocol import Record
 
-Fetch = Callable[[int, int, int], list[Record]]
-"""(partition, offset, limit) -> the records from that offset on, at most `limit`, in order."""
+Fetch = Callable[[int, int, int], tuple[list[Record], bool]]
+"""(partition, offset, limit) -> records from that offset on, at most `limit`, in order; whether the log has no more of them."""
 
 
 class Cursors:
@@ -56,14 +56,15 @@ class Cursors:
         """
         records: list[Record] = []
         for partition in self._in_turn():
-            room = limit - len(records)
             position = self._positions[partition]
-            if not room or position >= ends[partition]:
+            if position >= ends[partition]:
                 continue
-            found = fetch(partition, position, room)
+            found, is_all = fetch(partition, position, limit - len(records))
             after_last = found[-1].offset + 1 if found else position
-            self._positions[partition] = after_last if len(found) == room else max(after_last, ends[partition])
+            self._positions[partition] = max(after_last, ends[partition]) if is_all else after_last
             records += found
+            if not is_all or len(records) == limit:
+                break
         return records
 
     def _in_turn(self) -> list[int]:

@@ -166,8 +166,9 @@ class MemoryConsumer:
             self._cursors.start(assignment.partition, assignment.committed.offset if assignment.committed else starts[assignment.partition])
         return tuple(sorted(assigned, key=lambda assignment: assignment.partition))
 
-    def _fetch(self, partition: int, offset: int, limit: int) -> list[Record]:
-        return self._log.read(self._topic, partition, offset, limit)
+    def _fetch(self, partition: int, offset: int, limit: int) -> tuple[list[Record], bool]:
+        records = self._log.read(self._topic, partition, offset, limit)
+        return records, len(records) < limit
 
     def position(self, partition: int) -> int:
         return self._cursors.position(partition)

@@ -1,55 +1,30 @@
 """The store of the memory broker: topics, committed positions, and which member holds which partition.
 
-Every method is one atomic step under one lock. Nothing happens by itself: compaction and the death of a member are
-calls, retention is not kept. Connections to it are in `pipeline.brokers.memory`.
+Every method is one atomic step under one lock. Nothing happens by itself: compaction, the end of what was read, and the death of a
+member are calls; retention is not kept. Connections to it are in `pipeline.brokers.memory`.
 """
 
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
-from operator import attrgetter
 
 import msgspec
 
 from pipeline.brokers.admission import missing_topic
+from pipeline.brokers.memory_partition import MemoryPartition
 from pipeline.brokers.protocol import Assignment, Message, Poll, Position, Record, TopicSettings
 from pipeline.clock import Clock
 from pipeline.errors import LostPartitions
 
 
 @dataclass
-class _Partition:
-    records: list[Record] = field(default_factory=list)
-    end: int = 0
-    last_timestamp: int = 0
-
-    @property
-    def start(self) -> int:
-        return self.records[0].offset if self.records else self.end
-
-    def append(self, message: Message, partition: int, timestamp: int) -> None:
-        self.records.append(Record(message.topic, partition, self.end, timestamp, message.key, message.value, message.headers))
-        self.end += 1
-        self.last_timestamp = timestamp
-
-    def read(self, offset: int, limit: int) -> list[Record]:
-        first = bisect_left(self.records, offset, key=attrgetter("offset"))
-        return self.records[first : first + limit]
-
-    def compact(self) -> None:
-        last = {record.key: record.offset for record in self.records}
-        self.records = [record for record in self.records if record.offset == last[record.key] and record.value is not None]
-
-
-@dataclass
 class _Topic:
     id: int  # a topic that was deleted and created again is another one
     settings: TopicSettings
-    partitions: list[_Partition]
+    partitions: list[MemoryPartition]
 
 
 @dataclass(frozen=True)
@@ -121,14 +96,14 @@ class MemoryLog:
         with self._changed:
             if settings.name in self._topics:
                 return False
-            self._topics[settings.name] = _Topic(next(self._ids), settings, [_Partition() for _ in range(settings.partitions)])
+            self._topics[settings.name] = _Topic(next(self._ids), settings, [MemoryPartition() for _ in range(settings.partitions)])
             return True
 
     def grow(self, name: str, partitions: int) -> None:
         """Adds empty partitions until there are so many. Raises `MissingTopic`."""
         with self._changed:
             topic = self._topic(name)
-            topic.partitions += [_Partition() for _ in range(len(topic.partitions), partitions)]
+            topic.partitions += [MemoryPartition() for _ in range(len(topic.partitions), partitions)]
             topic.settings = msgspec.structs.replace(topic.settings, partitions=len(topic.partitions))
             self._changed.notify_all()
 
@@ -155,6 +130,11 @@ class MemoryLog:
         """Records from `offset` on."""
         with self._changed:
             return self._topic(topic).partitions[partition].read(offset, limit)
+
+    def take(self, topic: str) -> list[Record]:
+        """Removes all records of a topic, and gives them: for who keeps the log small once all its readers have read them."""
+        with self._changed:
+            return [record for partition in self._topic(topic).partitions for record in partition.take()]
 
     def wait_for(self, take: Callable[[], Poll | None], timeout_s: float) -> Poll:
         """The first that `take` gives, called now and after every change; an empty poll when the time is over."""

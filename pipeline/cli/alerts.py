@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.context import configuration
+from pipeline.cli.context import configuration, only_warnings
 from pipeline.cli.output import say, write_line
 from pipeline.config import load
 
@@ -38,6 +38,7 @@ def try_out(
     from pipeline.cli.alert_trial import try_rules
     from pipeline.cli.alerts_view import draw, json_lines, table_of
 
+    only_warnings(context)
     chosen = configuration(context) if rules is None else load(rules, os.environ)
     try:
         trial = try_rules(chosen, recording, bundle)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.context import configuration
+from pipeline.cli.context import configuration, only_warnings
 from pipeline.cli.output import say, write_line
 from pipeline.errors import ConfigurationError
 from pipeline.process import stop_on_signals
@@ -29,16 +29,17 @@ def backtest(
 
     It is the real one: replay, window, score and, where the configuration has rules, alert. Nothing goes to the broker.
     """
-    from pipeline.backtest.outcome import save_outcome
+    from pipeline.backtest.outcome import Outcome, save_outcome
     from pipeline.backtest.run import run_on_recording
     from pipeline.cli.backtest_view import show_difference, write_report
     from pipeline.recordings.ordering import in_replay_order
 
+    only_warnings(context)
     settings = configuration(context).settings
     if str(recording) == "-":
         raise ConfigurationError("--recording -: it is read once for each bundle; give a file or a folder")
     names = _names(bundle)
-    outcomes = []
+    first: Outcome | None = None
     with stop_on_signals() as stop:
         for folder, name in zip(bundle, names, strict=True):
             readings = in_replay_order(recording, tuple(settings.sensors.codes)).readings
@@ -48,11 +49,12 @@ def backtest(
             save_outcome(outcome, out / name)
             alerts = "" if outcome.alerts is None else f", {len(outcome.alerts)} alerts raised or cleared"
             say(f"{name}: {len(outcome.predictions)} predictions{alerts}, in {out / name}")
-            outcomes.append(outcome)
-    for name, outcome in list(zip(names, outcomes, strict=True))[1:]:
-        report = out / f"{names[0]}-{name}.html"
-        show_difference(write_report(outcomes[0], outcome, tolerance, report))
-        say(f"report: {report}")
+            if first is None:
+                first = outcome
+                continue
+            report = out / f"{names[0]}-{name}.html"
+            show_difference(write_report(first, outcome, tolerance, report))
+            say(f"report: {report}")
 
 
 def diff(

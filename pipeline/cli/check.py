@@ -1,4 +1,4 @@
-"""`sensorline check`: every setting, then configuration, model, broker and topics, each ok or a clear error."""
+"""`sensorline check`: every setting, then configuration, model, broker, topics and feeds, each ok or a clear error."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from pathlib import Path
 import typer
 
 from pipeline.brokers.protocol import TopicSettings
-from pipeline.brokers.url import MemoryUrl, parse_url
-from pipeline.cli.context import configuration, connected, connector
+from pipeline.cli.context import configuration, connected, connector, is_in_memory
 from pipeline.cli.expected import expected_topics, require_as_expected
 from pipeline.cli.output import write_line
 from pipeline.config import Configuration, Settings
+from pipeline.config.feeds import HttpSettings, MqttSettings
 from pipeline.errors import ConfigurationError, SensorlineError
 
 
 def check(context: typer.Context) -> None:
-    """Check configuration, model, broker and topics, and show every setting with its value and where it comes from.
+    """Check configuration, model, broker, topics and feeds, and show every setting with its value and where it comes from.
 
     The exit code is that of the first thing that is wrong.
     """
     chosen = configuration(context)
     for setting in chosen.effective():
         write_line(f"{setting.key} = {setting.value}  ({setting.origin})".encode())
-    errors = [error for error in (_configuration(chosen), *_destinations(chosen), *_models(chosen), *_broker_and_topics(chosen)) if error]
+    found = [_configuration(chosen), *_destinations(chosen), *_models(chosen), *_broker_and_topics(chosen), *_feeds(chosen.settings)]
+    errors = [error for error in found if error is not None]
     if errors:
         raise typer.Exit(errors[0].exit_code)
 
@@ -76,7 +77,7 @@ def _require_fitting_model(settings: Settings, path: Path) -> None:
 
 
 def _broker_and_topics(chosen: Configuration) -> list[SensorlineError | None]:
-    if isinstance(parse_url(chosen.settings.broker.url, chosen.folder), MemoryUrl):
+    if is_in_memory(chosen):
         write_line(b"skipped: broker and topics (sensorline run --replay makes them in its own memory)")
         return []
     found: dict[str, TopicSettings] = {}
@@ -90,3 +91,28 @@ def _broker_and_topics(chosen: Configuration) -> list[SensorlineError | None]:
 def _topics(chosen: Configuration) -> Mapping[str, TopicSettings]:
     with connected(connector(chosen)) as broker:
         return broker.topics()
+
+
+def _feeds(settings: Settings) -> list[SensorlineError | None]:
+    """The files of `[http]` are read; the MQTT broker is asked whether it lets us in. Nothing is published or acknowledged."""
+    looks: dict[str, Callable[[], object]] = {}
+    if settings.http is not None:
+        looks["http keys and certificate"] = partial(_require_http_files, settings.http)
+    if settings.mqtt is not None:
+        looks["mqtt broker"] = partial(_try_mqtt, settings.mqtt, settings.mqtt.client_id or settings.group("mqtt"))
+    return [_report(item, look) for item, look in looks.items()]
+
+
+def _require_http_files(http: HttpSettings) -> None:
+    from producers.feeds.api_keys import ApiKeys
+    from producers.http import require_tls_files
+
+    if http.keys_file is not None:
+        ApiKeys(http.keys_file)
+    require_tls_files(http)
+
+
+def _try_mqtt(mqtt: MqttSettings, client_id: str) -> None:
+    from producers.feeds.mqtt_client import try_out
+
+    try_out(mqtt, client_id)

@@ -32,16 +32,20 @@ def dashboard(
     from pipeline.dashboard.access import access_for
     from pipeline.dashboard.reader import Back
     from pipeline.dashboard.server import listen, serve
+    from pipeline.metrics import Checks, CountsCollector, serve_process
 
     chosen = configuration(context)
     access = access_for(host, token_file, os.environ)
     bound = Back(ms=_back_ms(back))
     _require_topics(chosen)
     with listen(host, port) as listening, stop_on_signals() as stop:
-        app, read = make_dashboard(chosen.settings, connector(chosen), bound, access, stop)
+        app, reader = make_dashboard(chosen.settings, connector(chosen), bound, access, stop)
+        if chosen.settings.metrics is not None:
+            collector = CountsCollector(chosen.settings.pipeline.name, "dashboard", reader)
+            serve_process(chosen.settings.metrics.port, collector, Checks(reader.alive, reader.ready))
         shown = "[::1]" if listening.family.name == "AF_INET6" else listening.getsockname()[0]
         say(f"http://{shown}:{listening.getsockname()[1]}/" + (" (asks for the token)" if access.wants_token else ""))
-        serve(app, listening, read, stop)
+        serve(app, listening, reader.run, stop)
 
 
 def _back_ms(text: str) -> int:
@@ -53,8 +57,6 @@ def _back_ms(text: str) -> int:
 
 def _require_topics(chosen: Configuration) -> None:
     names = chosen.settings.topics.names().values()
-    if chosen.settings.broker.url.startswith("memory:"):
-        raise ConfigurationError("broker.url = memory://: is the memory of another process; a page can be had of sqlite:// and kafka://")
     with connected(connector(chosen)) as broker:
         missing = [name for name in names if name not in broker.topics()]
     if missing:

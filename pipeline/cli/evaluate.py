@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.context import configuration
+from pipeline.cli.context import configuration, only_warnings
 from pipeline.cli.output import say, write_line
 from pipeline.core.channels import Unit
 from pipeline.errors import ConfigurationError
@@ -45,6 +45,7 @@ def evaluate(  # noqa: PLR0913 - the options are the parameters
     from pipeline.recordings.ordering import in_replay_order
     from pipeline.scoring.bundle import read_bundle
 
+    only_warnings(context)
     settings = configuration(context).settings
     options = Options(Which(_one_of("which", which, Which)), cap, normal, any_windows)
     unit = None if end_of_life is None else Unit(_one_of("end-of-life", end_of_life, Unit))

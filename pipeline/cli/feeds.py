@@ -9,7 +9,6 @@ import typer
 
 from consumers.launch import Launch, run_stages
 from pipeline.brokers.protocol import Broker
-from pipeline.brokers.url import MemoryUrl, parse_url
 from pipeline.cli.context import configuration, connected, connector
 from pipeline.clock import SystemClock
 from pipeline.config import Configuration
@@ -32,7 +31,8 @@ def mqtt(context: typer.Context) -> None:
 
     A message is acknowledged to the broker after the log has acknowledged its reading.
     """
-    from producers.feeds.measures import serve_measures
+    from pipeline.metrics import Checks, CountsCollector, serve_process
+    from producers.feeds.outbox import Log
     from producers.feeds.translation import FeedTopics, Translator
     from producers.mqtt import MqttBridge
 
@@ -45,10 +45,11 @@ def mqtt(context: typer.Context) -> None:
     topics = FeedTopics(settings.topics.readings, settings.topics.rejected, most)
     decoder = ReadingDecoder(settings.sensors.names, settings.sensors.codes)
     translator = Translator(topics, settings.mqtt.patterns(), Mapper(settings.mqtt.mapping(settings.sensors.names), decoder))
-    client_id = settings.mqtt.client_id or f"{settings.pipeline.name}.mqtt"
-    bridge = MqttBridge(settings.mqtt, client_id, translator, connect, SystemClock())
+    client_id = settings.mqtt.client_id or settings.group("mqtt")
+    bridge = MqttBridge(settings.mqtt, client_id, translator, Log(connect, topics.readings), SystemClock())
     if settings.metrics is not None:
-        serve_measures(settings.metrics.port, settings.pipeline.name, "mqtt", bridge)
+        checks = Checks(bridge.alive, bridge.ready)
+        serve_process(settings.metrics.port, CountsCollector(settings.pipeline.name, "mqtt", bridge), checks)
     with stop_on_signals() as stop:
         bridge.run(stop)
 
@@ -58,10 +59,11 @@ def http(context: typer.Context) -> None:
 
     A request is answered with 202 after the log has acknowledged its readings. The page /docs shows what can be sent.
     """
+    from pipeline.metrics import Checks, CountsCollector, serve_process
     from producers.feeds.api_keys import ApiKeys
     from producers.feeds.bodies import BodyReader
     from producers.feeds.http_service import ReadingsService
-    from producers.feeds.measures import serve_measures
+    from producers.feeds.outbox import Log
     from producers.http import serve
 
     chosen = configuration(context)
@@ -72,9 +74,10 @@ def http(context: typer.Context) -> None:
     connect = connector(chosen)
     most = _require_topics(chosen, connect)
     reader = BodyReader(settings.topics.readings, ReadingDecoder(settings.sensors.names, settings.sensors.codes), most)
-    service = ReadingsService(settings.http, reader, keys, connect)
+    service = ReadingsService(settings.http, reader, keys, Log(connect, settings.topics.readings), SystemClock())
     if settings.metrics is not None:
-        serve_measures(settings.metrics.port, settings.pipeline.name, "http", service)
+        checks = Checks(service.outbox.alive, service.outbox.ready)
+        serve_process(settings.metrics.port, CountsCollector(settings.pipeline.name, "http", service), checks)
     with stop_on_signals() as stop:
         serve(settings.http, service, stop)
 
@@ -95,8 +98,6 @@ def ingest(context: typer.Context, group: Group = None, until_end: UntilEnd = Fa
 
 def _require_topics(chosen: Configuration, connect: Callable[[], Broker], source: str | None = None) -> int:
     """How many bytes of key and value the readings topic takes. Raises `MissingTopic`, `BrokerUnreachable`."""
-    if isinstance(parse_url(chosen.settings.broker.url, chosen.folder), MemoryUrl):
-        raise ConfigurationError("broker.url = memory://: nobody else would see the readings; use sqlite:/// or kafka://")
     topics = chosen.settings.topics
     with connected(connect) as broker:
         there = broker.topics()

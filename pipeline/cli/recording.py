@@ -78,6 +78,8 @@ def recordings(
     from pipeline.cli.recordings_view import show
     from pipeline.recordings.survey import survey
 
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder}: no such folder; give the one that `sensorline record` wrote to")
     found = survey(folder)
     if not found:
         raise ConfigurationError(f"{folder}: holds no recorded topic")

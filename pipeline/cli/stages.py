@@ -12,10 +12,9 @@ from typing import Annotated
 
 import typer
 
-from consumers.launch import TOPICS_OF, Launch, Shadow, build_stages, require_topics, run_stages
+from consumers.launch import TOPICS_OF, Launch, Shadow, build_stages, require_topics, run_stages, with_left_over
 from pipeline.brokers.protocol import Broker
-from pipeline.brokers.url import MemoryUrl, parse_url
-from pipeline.cli.context import configuration, connected, connector
+from pipeline.cli.context import configuration, connected, connector, is_in_memory
 from pipeline.cli.output import write_line
 from pipeline.cli.replaying import replay_file
 from pipeline.cli.tail import follow
@@ -130,7 +129,7 @@ def run(  # noqa: PLR0913 - the options are the parameters
     JSON Lines, each with its topic.
     """
     chosen = configuration(context)
-    in_memory = isinstance(parse_url(chosen.settings.broker.url, chosen.folder), MemoryUrl)
+    in_memory = is_in_memory(chosen)
     if in_memory and replay is None:
         raise ConfigurationError("broker.url = memory://: holds no readings but those of --replay FILE")
     finish = _finish(drain or (in_memory and not until_end), until_end)
@@ -141,11 +140,12 @@ def run(  # noqa: PLR0913 - the options are the parameters
 def _run(chosen: Configuration, launch: Launch, replay: str | None = None, in_memory: bool = False) -> None:
     """`in_memory`: nobody else sees the log, so its topics are made here and its results are printed."""
     settings = chosen.settings
+    connect = connector(chosen, alone=in_memory)
     stages = build_stages(settings, launch)
-    connect = connector(chosen)
     with connected(connect) as broker:
         for topic in settings.own_topics() if in_memory else ():
             broker.create_topic(topic)
+        stages = with_left_over(broker, settings, launch, stages)
         require_topics(broker, settings, launch, stages)
     with stop_on_signals() as stop:
         if replay is not None:

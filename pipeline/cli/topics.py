@@ -72,7 +72,9 @@ def delete(
     with connected(connector(chosen)) as broker:
         found = broker.topics()
         names = [expected.name for expected in expected_topics(chosen.settings, group) if expected.name in found]
-        if names and not yes:
+        if not names:
+            say("there is nothing to delete: none of the topics of the configuration is there")
+        elif not yes:
             typer.confirm(f"Delete {', '.join(names)} with all records?", abort=True, err=True)
         for name in names:
             broker.delete_topic(name)

@@ -44,7 +44,9 @@ class AlignedSegmenter:
         self._close_until(episode, episode.watermark, closed)
         if episode.kept:
             reach = episode.watermark - self._allowed_lateness_ms
-            episode.kept = [window for window in episode.kept if window.place + self._size_ms > reach]
+            # Closed last may be an older one, made by a late step. It may stay until it comes up: past the reach none takes a step.
+            while episode.kept and episode.kept[0].place + self._size_ms <= reach:
+                del episode.kept[0]
 
     def finish(self, episode: Episode, reason: CloseReason, closed: list[Window]) -> None:
         for window in episode.windows:

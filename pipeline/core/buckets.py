@@ -31,3 +31,4 @@ class Buckets:
 DELAY_MS = Buckets("delay_ms", (25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000))
 BATCH_WINDOWS = Buckets("batch_windows", (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_000))
 CHECKPOINT_MS = Buckets("checkpoint_ms", (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000))
+ACKNOWLEDGED_MS = Buckets("acknowledged_ms", (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000))

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
+from pipeline.core.policy import WindowPolicy
 from pipeline.core.step import Step
 from pipeline.records import CloseReason
+
+# As MessagePack, at most: a number takes 9 bytes, the head of a list or of a row 5.
+STEP_BYTES = 60  # without its row
+WINDOW_BYTES = 120  # without its steps
+EPISODE_BYTES = 120  # without its device, windows and steps
 
 
 class WindowState(msgspec.Struct, array_like=True):
@@ -56,3 +62,9 @@ class Episode(msgspec.Struct, array_like=True):
     def open_steps(self) -> int:
         """Steps that are not in a closed window yet."""
         return len(self.pending) + sum([window.own for window in self.windows])
+
+
+def open_bytes(policy: WindowPolicy, sensors: int) -> int:
+    """What a saved device takes at most, bytes: without its name, and without the windows that are kept for late steps."""
+    steps = policy.max_pending + policy.open_windows * policy.max_length
+    return EPISODE_BYTES + policy.open_windows * WINDOW_BYTES + steps * (STEP_BYTES + 4 * sensors)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.lookback import prolonged
 from pipeline.records import Window
 
 Floats = NDArray[np.float32]
@@ -24,13 +25,15 @@ class Standing(NamedTuple):
 
     times: bytes
     values: bytes
+    earlier: Window | None  # what inputs of further steps are made of besides these; None: all of them
     state: Floats  # state_width
     outputs: Floats  # what it says after the last of them
 
     @property
     def size_bytes(self) -> int:
         """Memory that it keeps."""
-        return len(self.times) + len(self.values) + self.state.nbytes + self.outputs.nbytes
+        earlier = 0 if self.earlier is None else len(self.earlier.times) + len(self.earlier.values)
+        return len(self.times) + len(self.values) + earlier + self.state.nbytes + self.outputs.nbytes
 
 
 class Continuation(NamedTuple):
@@ -41,6 +44,13 @@ class Continuation(NamedTuple):
     seen: int  # steps that need not be gone over again
     further: int  # steps that are to be gone over
     answers: tuple[tuple[int, int], ...]  # index among the given windows, number of its steps
+
+    @property
+    def looked_at(self) -> Window:
+        """The further steps, behind those before that their inputs are made of too."""
+        if self.standing is None or self.standing.earlier is None:
+            return self.window
+        return prolonged(self.standing.earlier, self.window, self.seen)
 
 
 class GrowingWindows:
@@ -74,15 +84,18 @@ class GrowingWindows:
             whole += [index for index in members if index not in answered]
         return continuations, sorted(whole)
 
-    def keep(self, continuation: Continuation, state: Floats, outputs: Floats) -> None:
-        """Remembers where the model stands after the continuation's window; one that is closed is forgotten."""
+    def keep(self, continuation: Continuation, earlier: Window | None, state: Floats, outputs: Floats) -> None:
+        """Remembers where the model stands after the continuation's window; one that is closed is forgotten.
+
+        `earlier`: what inputs of further steps will be made of besides these; None: the whole window.
+        """
         window = continuation.window
         before = self._standings.pop(window.id, None)
         self._bytes -= before.size_bytes if before else 0
         if window.final:
             return
         # Copied: they may be parts of a whole batch's arrays, which would stay in memory with them.
-        standing = Standing(window.times, window.values, state.copy(), outputs.copy())
+        standing = Standing(window.times, window.values, earlier, state.copy(), outputs.copy())
         self._standings[window.id] = standing
         self._bytes += standing.size_bytes
         while self._bytes > self._max_bytes:

@@ -71,6 +71,11 @@ _values = msgspec.msgpack.Decoder(Saved)
 _encoder = msgspec.msgpack.Encoder()
 
 
+def state_topic(group: str, source: str) -> str:
+    """The compacted topic of a group's state about the partitions of `source`."""
+    return f"{group}.{source}.state"
+
+
 def encode_mark(mark: Mark) -> str:
     """The metadata of a commit."""
     return msgspec.json.encode(mark).decode()

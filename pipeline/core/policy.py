@@ -151,6 +151,11 @@ class WindowPolicy:
             return max(self.min_length, self.shape.size)
         return self.min_length
 
+    @property
+    def open_windows(self) -> int:
+        """Windows that take steps of one device at once, at most."""
+        return self.shape.size_ms // self.shape.step_ms if isinstance(self.shape, Hopping) else 1
+
     def spec(self, sensors: tuple[str, ...]) -> dict[str, object]:
         """Every key that shapes windows, and the sensors in order, as plain values in a fixed order."""
         caps_and_clocks = {key: value for key, value in asdict(self).items() if key != "shape"}

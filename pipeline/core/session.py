@@ -47,7 +47,9 @@ class SessionSegmenter:
                 self._filler.close(episode, window, CloseReason.GAP, closed)
         if episode.kept:
             reach = episode.watermark - self._allowed_lateness_ms
-            episode.kept = [window for window in episode.kept if window.latest + self._gap_ms >= reach]
+            # Closed last may be an older one, made by a late step. It may stay until it comes up: past the reach none takes a step.
+            while episode.kept and episode.kept[0].latest + self._gap_ms < reach:
+                del episode.kept[0]
 
     def finish(self, episode: Episode, reason: CloseReason, closed: list[Window]) -> None:
         if episode.windows:

@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.core.arrival import ArrivalClock
 from pipeline.core.build import WindowBuilder
-from pipeline.core.episode import Episode
+from pipeline.core.episode import STEP_BYTES, Episode
 from pipeline.core.filling import Late
 from pipeline.core.live import LiveDevices
 from pipeline.core.migration import migrated
@@ -23,8 +23,6 @@ from pipeline.core.policy import WindowPolicy
 from pipeline.core.segment import segmenter
 from pipeline.core.step import RowFormat, Step
 from pipeline.records import CloseReason, Rejection, RejectReason, Window
-
-STEP_BYTES = 40  # of a saved step without its row: time, offsets, arrivals
 
 _time = attrgetter("time")
 _encoder = msgspec.msgpack.Encoder()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,46 +63,53 @@ class _Closed(NamedTuple):
     too_short: bool
 
 
-def match(windows: Iterable[Window], predictions: Iterable[Prediction], table: LabelTable, outputs: Sequence[str]) -> Cases:
-    """The final predictions that have a label, each window once: its latest revision. Raises `ConfigurationError` where none has."""
-    columns = _columns(table, outputs)
-    closed = _latest(windows)
-    scored = {(it.window.id, it.window.revision): it.outputs for it in predictions if it.window.final}
-    taken: list[tuple[_Closed, list[float], list[float]]] = []
-    too_short = refused = unlabelled = 0
-    for identity, window in closed.items():
-        prediction, row = scored.get((identity, window.revision)), table.rows.get(window.step)
-        if window.too_short:
-            too_short += 1
-        elif prediction is None:
-            refused += 1
-        elif row is None:
-            unlabelled += 1
-        else:
-            taken.append((window, [prediction[output] for output in outputs], _wanted(table, row, columns)))
-    counts = Counts(len(closed), too_short, refused, unlabelled)
-    if not taken:
-        raise ConfigurationError(
-            f"no prediction has a label: of {counts.windows} windows {too_short} are too short, {refused} were refused by the scorer, and "
-            f"{unlabelled} have none at the time of their last step; the times must be equal to the millisecond"
+class Gathered:
+    """What counts of windows and their predictions, taken one by one: of each some hundred bytes, whatever its length."""
+
+    def __init__(self) -> None:
+        self._closed: dict[str, _Closed] = {}
+        self._scored: dict[tuple[str, int], dict[str, float]] = {}
+
+    def add_window(self, window: Window) -> None:
+        """Takes a publication of a window; of a final one the latest revision counts."""
+        known = self._closed.get(window.id)
+        if window.final and (known is None or window.revision >= known.revision):
+            self._closed[window.id] = _Closed(window.revision, last_step(window), window.length, window.too_short)
+
+    def add_prediction(self, prediction: Prediction) -> None:
+        """Takes a prediction, before or after its window."""
+        if prediction.window.final:
+            self._scored[prediction.window.id, prediction.window.revision] = prediction.outputs
+
+    def match(self, table: LabelTable, outputs: Sequence[str]) -> Cases:
+        """The final predictions that have a label, each window once: its latest revision. Raises `ConfigurationError` where none has."""
+        columns = _columns(table, outputs)
+        taken: list[tuple[_Closed, list[float], list[float]]] = []
+        too_short = refused = unlabelled = 0
+        for identity, window in self._closed.items():
+            prediction, row = self._scored.get((identity, window.revision)), table.rows.get(window.step)
+            if window.too_short:
+                too_short += 1
+            elif prediction is None:
+                refused += 1
+            elif row is None:
+                unlabelled += 1
+            else:
+                taken.append((window, [prediction[output] for output in outputs], _wanted(table, row, columns)))
+        counts = Counts(len(self._closed), too_short, refused, unlabelled)
+        if not taken:
+            raise ConfigurationError(
+                f"no prediction has a label: of {counts.windows} windows {too_short} are too short, {refused} were refused by the scorer, "
+                f"and {unlabelled} have none at the time of their last step; the times must be equal to the millisecond"
+            )
+        return Cases(
+            outputs=tuple(outputs),
+            steps=tuple(window.step for window, _, _ in taken),
+            lengths=np.array([window.length for window, _, _ in taken], np.int64),
+            found=np.array([found for _, found, _ in taken], np.float64),
+            wanted=np.array([wanted for _, _, wanted in taken], np.float64),
+            counts=counts,
         )
-    return Cases(
-        outputs=tuple(outputs),
-        steps=tuple(window.step for window, _, _ in taken),
-        lengths=np.array([window.length for window, _, _ in taken], np.int64),
-        found=np.array([found for _, found, _ in taken], np.float64),
-        wanted=np.array([wanted for _, _, wanted in taken], np.float64),
-        counts=counts,
-    )
-
-
-def _latest(windows: Iterable[Window]) -> dict[str, _Closed]:
-    """The latest revision of each window that is final, by its id."""
-    latest: dict[str, _Closed] = {}
-    for window in windows:
-        if window.final and (window.id not in latest or window.revision >= latest[window.id].revision):
-            latest[window.id] = _Closed(window.revision, last_step(window), window.length, window.too_short)
-    return latest
 
 
 def _columns(table: LabelTable, outputs: Sequence[str]) -> list[int | None]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pipeline.backtest.run import run_stages_on
+from pipeline.backtest.run import run_stages_on, with_bundle
 from pipeline.config import Settings
 from pipeline.errors import ConfigurationError
-from pipeline.evaluation.cases import Cases, match
+from pipeline.evaluation.cases import Cases, Gathered
 from pipeline.evaluation.judge import Judgement, counted, judge
 from pipeline.evaluation.truth import Truth, classes_of
 from pipeline.records import Reading
 from pipeline.scoring.bundle import Bundle
+from pipeline.wire.predictions import decode_prediction
+from pipeline.wire.windows import decode_window
 
 
 class Which(StrEnum):
@@ -54,15 +56,20 @@ def evaluate(
 ) -> Verdict:
     """What the configured windows and this model make of readings in replay order, against the truth.
 
-    All of it is in memory: of overlapping windows that is the size of a window for each reading. Raises `ModelRefused`, and
-    `ConfigurationError` where no prediction has a label.
+    Memory: about a kilobyte for each window, whatever its length. Raises `ModelRefused`, and `ConfigurationError` where no prediction
+    has a label.
     """
     contract = bundle.contract
     outputs = tuple(output.name for output in contract.outputs)
     judgement = Judgement(_cap(bundle, options), _normal(outputs, options.normal), _threshold(bundle), truth.anomalies)
     without_alerts = settings.model_copy(update={"alerts": ()})
-    run = run_stages_on(without_alerts, readings, bundle.folder, options.any_windows, stop)
-    cases = match(run.windows(), run.predictions(), truth.table, outputs)
+    gathered = Gathered()
+    sinks = {
+        settings.topics.windows: lambda data: gathered.add_window(decode_window(data)),
+        settings.topics.predictions: lambda data: gathered.add_prediction(decode_prediction(data)),
+    }
+    run_stages_on(with_bundle(without_alerts, bundle.folder), readings, sinks, options.any_windows, stop)
+    cases = gathered.match(truth.table, outputs)
     if options.which is Which.LAST:
         cases = cases.last_of_each_device()
     numbers = {

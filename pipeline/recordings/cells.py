@@ -10,7 +10,7 @@ from pipeline.wire.times import parse_time
 
 TIME_ALLOWED = "milliseconds since the epoch (int64), or RFC 3339 such as 2026-01-01T00:00:00.250Z (without a zone: UTC)"
 ARRIVAL_ALLOWED = f"a time of 1970 or later: {TIME_ALLOWED}"
-NUMBER_ALLOWED = "a finite number; empty, null or NaN for unobserved"
+NUMBER_ALLOWED = "a finite number; empty or NaN for unobserved"
 DEVICE_ALLOWED = "a device id of at least one character"
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)

@@ -12,6 +12,8 @@ from pipeline.recordings.cells import DEVICE_ALLOWED, arrival_of, bad_cell, numb
 from pipeline.recordings.columns import ARRIVAL, DEVICE, RESERVED, TIME, Layout, check_columns
 from pipeline.records import Reading
 
+_OTHER_SEPARATORS = set(";\t|")  # as Excel writes where the comma is in numbers
+
 
 def read_csv(file: BinaryIO, name: str, text: Collection[str] = ()) -> Iterator[Reading]:
     """Readings in file order. A column is numbers unless it is named in `text`: a file alone cannot tell a code from a typing error.
@@ -20,6 +22,10 @@ def read_csv(file: BinaryIO, name: str, text: Collection[str] = ()) -> Iterator[
     """
     rows = _rows(file, name)
     header = next(rows, (1, []))[1]
+    if len(header) == 1 and _OTHER_SEPARATORS & set(header[0]):
+        raise ConfigurationError(
+            f"{name}: the cells of {header[0]!r} are not separated by commas; save it as CSV with commas, and points in numbers"
+        )
     check_columns(name, header)
     index_of = {column: index for index, column in enumerate(header)}
     sensors = [(column, index, column in text) for column, index in index_of.items() if column not in RESERVED]

@@ -29,9 +29,11 @@ def read_recording(source: str | Path, text: Collection[str] = ()) -> Iterator[R
     if str(source) == STANDARD_INPUT:
         return read_json_lines(sys.stdin.buffer, "standard input")
     path = Path(source)
+    if not path.exists():
+        raise ConfigurationError(f"{path}: no such file; give a recording")
     extension = _extension(path)
     if not path.is_file():
-        raise ConfigurationError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give a recording")
+        raise ConfigurationError(f"{path}: is a folder; give a recording")
     return read_parquet(path) if extension == ".parquet" else _read_text(path, extension, text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -36,6 +37,8 @@ def read_json_lines(file: Iterable[bytes], name: str) -> Iterator[Reading]:
     """
     decoder = msgspec.json.Decoder(_Line)
     for number, text in enumerate(file, start=1):
+        if number == 1:
+            text = text.removeprefix(BOM_UTF8)  # Windows programs put it first
         if not text.strip():
             continue
         place = f"{name}, line {number}"

@@ -1,7 +1,7 @@
-"""Parquet recordings, read and written in pieces, so that a file may be larger than memory. Knows no other format.
+"""Parquet recordings, read and written in pieces, so that a file may be larger than memory, and data frames, by the same rules.
 
 Types taken: device text or integer; time and arrival int64 milliseconds, timestamp (without a zone: UTC) or RFC 3339 text;
-sensors integer, floating point, decimal or text; each may be dictionary-encoded. Null, and NaN, is unobserved.
+sensors integer, floating point, decimal, boolean (1 or 0) or text; each may be dictionary-encoded. Null, and NaN, is unobserved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.records import Reading
 ROWS_READ = 8_192  # held in memory at a time
 ROWS_WRITTEN = 65_536  # a row group
 
-_NUMBERS = (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
+_NUMBERS = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null)
 
 
 def read_parquet(path: Path, begin: int | None = None) -> Iterator[Reading]:
@@ -45,6 +45,18 @@ def read_parquet(path: Path, begin: int | None = None) -> Iterator[Reading]:
         raise ConfigurationError(f"{path}: is not a sound Parquet file: {str(error).splitlines()[0]}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_frame(frame: Any, name: str = "data frame") -> Iterator[Reading]:
+    """Readings of a pandas data frame, in its order; the index is no column. Raises `ConfigurationError` as `read_parquet` does."""
+    check_columns(name, [str(column) for column in frame.columns])
+    first_row = 1
+    try:
+        for batch in pa.Table.from_pandas(frame, preserve_index=False).to_batches(ROWS_READ):
+            yield from _Batch(name, batch, first_row).readings()
+            first_row += batch.num_rows
+    except pa.ArrowException as error:
+        raise ConfigurationError(f"{name}: {'; '.join(map(str, error.args))}") from error
 
 
 class _Batch:

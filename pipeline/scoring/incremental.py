@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.core.batching import Batch, BatchPolicy, cut_batches
 from pipeline.core.growing import Continuation, GrowingWindows
+from pipeline.core.lookback import condensed
 from pipeline.records import Window
 from pipeline.scoring.engine import Floats, IncrementalEngine, ModelInput
 from pipeline.scoring.inputs import InputMaker
@@ -68,9 +69,9 @@ class IncrementalScorer:
         ahead = sorted((continuation for continuation in continuations if continuation.further), key=lambda ahead: ahead.further)
         if not ahead:
             return Answers(answers, whole)
-        # Features look back, so they are made of whole windows; they cost little beside the model.
-        made = self._inputs([continuation.window for continuation in ahead])
-        rest = made.beyond(np.array([continuation.seen for continuation in ahead], np.int64))
+        looked_at = [continuation.looked_at for continuation in ahead]
+        made = self._inputs(looked_at)
+        rest = made.beyond(made.lengths - np.array([continuation.further for continuation in ahead], np.int64))
         ends = rest.lengths.cumsum()
         stands: dict[int, _Stand] = {}
 
@@ -84,8 +85,9 @@ class IncrementalScorer:
 
         batches = cut_batches(rest.lengths, self._batching)
         for_each(advance, batches)
+        earlier = condensed(looked_at) if self._inputs.looks_back_little else [None] * len(ahead)
         for place, continuation in enumerate(ahead):
-            answers += self._advanced(continuation, stands[place], rest.refused.get(place))
+            answers += self._advanced(continuation, earlier[place], stands[place], rest.refused.get(place))
         cells = sum((end - begin) * length for begin, end, length in batches)
         return Answers(answers, whole, rest.collisions, cells, int(rest.lengths.sum()))
 
@@ -99,12 +101,12 @@ class IncrementalScorer:
         standing = known.standing
         if standing is None:
             return []
-        self._growing.keep(known, standing.state, standing.outputs)
+        self._growing.keep(known, standing.earlier, standing.state, standing.outputs)
         return [Answer(index, standing.outputs, steps, None) for index, steps in known.answers]
 
-    def _advanced(self, continuation: Continuation, stand: _Stand, refusal: str | None) -> list[Answer]:
+    def _advanced(self, continuation: Continuation, earlier: Window | None, stand: _Stand, refusal: str | None) -> list[Answer]:
         if refusal is None:
-            self._growing.keep(continuation, stand.state, stand.outputs[-1])
+            self._growing.keep(continuation, earlier, stand.state, stand.outputs[-1])
         seen, standing = continuation.seen, continuation.standing
         return [
             Answer(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.batching import Batch
 from pipeline.core.codes import make_codes
-from pipeline.core.features import last_rows, make_inputs, ragged
+from pipeline.core.features import Averages, last_rows, make_inputs, ragged
 from pipeline.core.padding import away_from_padding, pad
 from pipeline.records import Window
 from pipeline.scoring.contract import Contract
@@ -54,6 +54,15 @@ class InputMaker:
         self._coded = contract.coded_sensors
         self._codes = tuple(sensor.name for sensor in self._coded)
         self._embedded = tuple(given.vocabulary is not None for given in signature.inputs)
+
+    @property
+    def looks_back_little(self) -> bool:
+        """Whether windows can be condensed (`pipeline.core.lookback`).
+
+        Moving averages look back at all of a window, and the operating condition of an earlier step at settings before it.
+        """
+        averages = any(isinstance(channel, Averages) for channel in self._features.channels)
+        return not averages and not self._features.settings
 
     def __call__(self, windows: Sequence[Window]) -> ModelInputs:
         """The inputs of one or more windows with equal sensors, the contract's among them."""

@@ -143,7 +143,7 @@ def _code_input(model: Any, tensor: Any, which: str, shape: Sequence[int | None]
 
 
 def _outputs(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names = getattr(model, "output_names", None) or [model.layers[-1].name]
+    names = _output_names(model)
     per_window: list[str] = []
     per_step: list[str] = []
     for name, output in zip(names, model.outputs, strict=True):
@@ -160,6 +160,14 @@ def _outputs(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
             f"the model's output {', '.join(names)} is per step; a score is one row of numbers per window (return_sequences=False)"
         )
     return tuple(per_window), tuple(per_step)
+
+
+def _output_names(model: Any) -> list[str]:
+    """By the keys of a model that gives a dict, else by its layers: of the former Keras only knows the layers' names."""
+    given = getattr(getattr(model, "_functional", model), "_outputs_struct", None)
+    if isinstance(given, dict) and {id(output) for output in given.values()} == {id(output) for output in model.outputs}:
+        return [next(key for key, output in given.items() if output is wanted) for wanted in model.outputs]
+    return getattr(model, "output_names", None) or [model.layers[-1].name]
 
 
 def _columns(name: str, sizes: Sequence[int]) -> list[str]:

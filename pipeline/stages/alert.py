@@ -18,7 +18,8 @@ import msgspec
 
 from pipeline.brokers.protocol import Message, Record
 from pipeline.core.alert_conditions import AlertSource
-from pipeline.core.alert_rules import AlertRule, ClockRule, Rule
+from pipeline.core.alert_rules import AlertRule, ClockRule, Group, Rule
+from pipeline.core.alert_states import Orphan
 from pipeline.core.arrival import ArrivalClock
 from pipeline.core.keyed_state import Write
 from pipeline.logs import fields
@@ -95,7 +96,9 @@ class AlertStage:
     def checkpoint(self, partition: int) -> Checkpoint:
         task = self._tasks[partition]
         clock = task.input.clock
-        return task.recovery.checkpoint(task.next_offset, clock.now, clock.from_header)
+        saved = task.recovery.checkpoint(task.next_offset, clock.now, clock.from_header)
+        orphans, task.orphans = task.orphans, []
+        return msgspec.structs.replace(saved, messages=[message for orphan in orphans for message in self._farewell(orphan)])
 
     def committed(self, partition: int) -> Sequence[Write]:
         return self._tasks[partition].recovery.committed()
@@ -111,17 +114,29 @@ class AlertStage:
             totals.update(task.input.counts())
         return totals
 
+    def _farewell(self, orphan: Orphan) -> list[Message]:
+        """To whoever was told of the episode; where the rule has gone with its groups, their own stage ends their episodes."""
+        alert = orphan.alert
+        self._counts["cleared"] += 1
+        log.info("alert cleared: the rule is removed", extra=fields(alert=alert.id, device=alert.device, rule=alert.rule))
+        if not orphan.grouped:
+            return [self._to_receivers(alert)]
+        # All of them: a device that has left a group since must not hold for it.
+        return [self._to_group(group, alert) for group in self._groups.get(alert.rule, ())]
+
     def _messages(self, alert: Alert) -> list[Message]:
         chain = fields(alert=alert.id, device=alert.device, rule=alert.rule, predictions=alert.predictions, windows=alert.windows)
         log.info("alert %s", alert.state, extra=chain)
         groups = self._groups.get(alert.rule)
         if groups is None:
-            return [Message(self._topics.alerts, alert.device.encode(), encode_alert(alert))]
-        return [
-            Message(self._topics.members, group.name.encode(), encode_member(Member(group.name, alert)))
-            for group in groups
-            if group.has(alert.device)
-        ]
+            return [self._to_receivers(alert)]
+        return [self._to_group(group, alert) for group in groups if group.has(alert.device)]
+
+    def _to_receivers(self, alert: Alert) -> Message:
+        return Message(self._topics.alerts, alert.device.encode(), encode_alert(alert))
+
+    def _to_group(self, group: Group, alert: Alert) -> Message:
+        return Message(self._topics.members, group.name.encode(), encode_member(Member(group.name, alert)))
 
 
 class _Partition:
@@ -130,6 +145,7 @@ class _Partition:
         self.input = open_input(clock)
         self.recovery = Recovery(self.input.machine, handover)
         self.next_offset = handover.offset
+        self.orphans = self.input.machine.take_orphans()
         clock.now, clock.from_header = self.recovery.mark.arrival, self.recovery.mark.from_header
 
 
@@ -168,3 +184,10 @@ def alert_stages(topics: AlertTopics, rules: Sequence[Rule], tick_interval_ms: i
     if any(rule.scope.groups for rule in rules):
         stages.append(group_alerts(topics, [rule for rule in rules if rule.scope.groups]))
     return stages
+
+
+def unneeded_stages(topics: AlertTopics, needed: Sequence[AlertStage]) -> list[AlertStage]:
+    """The stages that no rule needs: all that they do is to end the episodes of rules that were there."""
+    names = {stage.name for stage in needed}
+    others = [window_alerts(topics, ()), clock_alerts(topics, (), None), group_alerts(topics, ())]
+    return [stage for stage in others if stage.name not in names]

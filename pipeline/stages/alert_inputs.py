@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,9 +11,9 @@ from pipeline.brokers.protocol import Record
 from pipeline.core.alert_clock import ClockMachine
 from pipeline.core.alert_groups import GroupMachine
 from pipeline.core.alert_rules import AlertRule, ClockRule, Rule
+from pipeline.core.alert_states import RuleStates
 from pipeline.core.alerting import AlertMachine
 from pipeline.core.arrival import ArrivalClock
-from pipeline.core.keyed_state import Keyed
 from pipeline.records import Alert, Rejection, RejectReason
 from pipeline.wire.alerts import decode_member
 from pipeline.wire.headers import is_tick
@@ -26,7 +26,7 @@ class AlertInput(Protocol):
     """The records of one partition, judged by a machine with state for each device (or group)."""
 
     @property
-    def machine(self) -> Keyed:
+    def machine(self) -> RuleStates[Any]:
         """Whose state is saved."""
         ...
 

@@ -7,18 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pipeline.brokers.admission import size_bytes
 from pipeline.brokers.protocol import Message, Record
 from pipeline.records import Rejection, RejectReason
 from pipeline.stages.stateless import Stateless
 from pipeline.wire.mapping import Around, Mapped, Mapper
 from pipeline.wire.rejected import rejected_message
 
-# What is not sensorline's own may be larger than the rejected topic takes: of such a record only the beginning is kept.
 MAX_READING_BYTES = 1_048_576 - 1_024
-MAX_REJECTED_BYTES = 1_048_576 + 32_768
-KEPT_KEY_BYTES = 1_024
-KEPT_VALUE_BYTES = 1_000_000
 
 
 class IngestTopics(msgspec.Struct, frozen=True):
@@ -61,7 +56,7 @@ class IngestStage(Stateless):
             self._counts["readings"] += 1
             return Message(self._topics.readings, mapped.key, mapped.value)
         self._counts[f"rejected_{mapped.reason}"] += 1
-        return rejected_original(self._topics.rejected, record, mapped)
+        return rejected_message(self._topics.rejected, record, mapped)
 
     def _map(self, record: Record) -> Mapped | Rejection:
         try:
@@ -72,17 +67,3 @@ class IngestStage(Stateless):
         if isinstance(mapped, Mapped) and len(mapped.key) + len(mapped.value) > MAX_READING_BYTES:
             return Rejection(RejectReason.TOO_LARGE, f"the reading has {len(mapped.value)} bytes, more than its topic takes")
         return mapped
-
-
-def rejected_original(topic: str, record: Record, rejection: Rejection) -> Message:
-    """Like `rejected_message`, for a record that may be larger than the topic takes, or be without key and value."""
-    message = rejected_message(topic, record, rejection)
-    if size_bytes(message) > MAX_REJECTED_BYTES:
-        shown = msgspec.structs.replace(
-            rejection, error=f"{rejection.error} (only the beginning of a record of {size_bytes(message)} bytes)"
-        )
-        key, value = (record.key or b"")[:KEPT_KEY_BYTES], (record.value or b"")[:KEPT_VALUE_BYTES]
-        message = rejected_message(topic, msgspec.structs.replace(record, key=key, value=value, headers=()), shown)
-    if message.key is None and message.value is None:
-        return msgspec.structs.replace(message, value=b"")
-    return message

@@ -40,10 +40,14 @@ class Handover(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The state to be written and acknowledged, and the position that may be committed after that."""
+    """The state to be written and acknowledged, and the position that may be committed after that.
+
+    `messages`: outputs that follow from the restored state and from no record; they are published before the state is saved.
+    """
 
     position: Position
     writes: Sequence[Write] = ()
+    messages: Sequence[Message] = ()
 
 
 class Stage(Protocol):

@@ -69,7 +69,8 @@ class ScoreStage(Stateless):
         self._begin(scorer)
         self._sensors = sensors
         self._spec_id = policy.spec_id(sensors)
-        self._counts: Counter[str] = Counter()
+        # From the beginning, so that Prometheus sees the first one as an increase.
+        self._counts: Counter[str] = Counter({f"rejected_{RejectReason.MODEL}": 0})
 
     def replace(self, scorer: Scorer) -> None:
         """Goes on with another scorer from the next step on. May be called from any thread."""

@@ -16,6 +16,7 @@ from pipeline.records import Rejection, RejectReason, Window
 from pipeline.stages.protocol import Checkpoint, Handover
 from pipeline.stages.recovery import Recovery
 from pipeline.wire.headers import closing_header, is_reset, is_tick, parse_arrival
+from pipeline.wire.reading_body import split_batch
 from pipeline.wire.readings import ReadingDecoder
 from pipeline.wire.rejected import rejected_message
 from pipeline.wire.windows import encode_window
@@ -92,7 +93,8 @@ class PartitionTask:
             self.counts["received"] += 1
             self._reject(record, decoded, out)
             return
-        if self.windower.skips(decoded.device, record.offset):
+        device, offset, windower = decoded.device, record.offset, self.windower
+        if windower.skips(device, offset):
             return
         self.counts["received"] += len(decoded.rows)
         if decoded.unknown:
@@ -100,10 +102,20 @@ class PartitionTask:
         last = decoded.rows[-1]
         if not isinstance(last, Rejection):
             self.event_time_lag_ms = arrival - last[0]
+        refused: list[Rejection] = []
         for index, row in enumerate(decoded.rows):
-            refusal = row if isinstance(row, Rejection) else self.windower.take(decoded.device, row[0], row[1], record.offset, arrival)
+            refusal = windower.take(device, row[0], row[1], offset, arrival) if isinstance(row, tuple) else row
             if refusal is not None:
-                self._reject(record, msgspec.structs.replace(refusal, index=index if decoded.batch else None), out)
+                refused.append(msgspec.structs.replace(refusal, index=index if decoded.batch else None))
+        if refused:
+            self._reject_readings(record, refused, out)
+
+    def _reject_readings(self, record: Record, refused: list[Rejection], out: list[Message]) -> None:
+        """Of a batch each refused reading goes alone: with all of the batch beside each, one record could fill the disk."""
+        alone = split_batch(record.value or b"") if refused[0].index is not None else []
+        for rejection in refused:
+            value = record.value if rejection.index is None else alone[rejection.index]
+            self._reject(msgspec.structs.replace(record, value=value), rejection, out)
 
     def _reject(self, record: Record, rejection: Rejection, out: list[Message]) -> None:
         if log.isEnabledFor(logging.DEBUG):

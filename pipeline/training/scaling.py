@@ -22,6 +22,7 @@ from pipeline.training.conditions import OperatingConditions
 Floats = NDArray[np.float32]
 
 WINDOWS_AT_ONCE = 512
+_BEFORE_ALL = int(np.iinfo(np.int64).min)
 _RESTARTS = 8
 _ROUNDS = 100
 
@@ -98,8 +99,9 @@ def _steps(windows: Sequence[Window], columns: list[int], scaling: Scaling | Non
         end = 0
         for window, length in zip(windows[begin : begin + WINDOWS_AT_ONCE], steps.lengths.tolist(), strict=True):
             times = steps.times[end : end + length]
-            new[end : end + length] = times > latest.get(window.device, -1)
-            latest[window.device] = max(int(times[-1]), latest.get(window.device, -1))
+            seen = latest.get(window.device, _BEFORE_ALL)
+            new[end : end + length] = times > seen
+            latest[window.device] = max(int(times[-1]), seen)
             end += length
         conditions = np.zeros(len(new), np.int64) if scaling is None else scaling.conditions_of(steps)
         yield steps.values[new], conditions[new]

@@ -9,6 +9,7 @@ ARRIVAL = "arrival"
 RESET = "reset"
 CLOSED = "closed"  # of a window: the log time of the record that closed it, for measuring delays
 NO_KEY = b""
+INT64_DIGITS = 19
 
 
 def header(headers: Headers, name: str) -> bytes | None:
@@ -33,9 +34,10 @@ def parse_arrival(record: Record) -> tuple[int, bool]:
     text = header(record.headers, ARRIVAL)
     if text is None:
         return record.timestamp, False
-    if not (text.isdigit() and int(text) <= INT64_MAX):
+    arrival = _decimal(text)
+    if arrival is None:
         raise ValueError(f"header {ARRIVAL} is {text!r}, not a decimal int64 >= 0")
-    return int(text), True
+    return arrival, True
 
 
 def arrival_header(arrival: int) -> tuple[str, bytes]:
@@ -51,10 +53,15 @@ def closing_header(record: Record) -> tuple[str, bytes]:
 def closing_time(record: Record) -> int | None:
     """Log time of the record that closed a window, in ms; None where it does not say."""
     text = header(record.headers, CLOSED)
-    return int(text) if text is not None and text.isdigit() else None
+    return None if text is None else _decimal(text)
 
 
 def tick(topic: str, partition: int, headers: Headers = ()) -> Message:
     """A record that only moves the partition's arrival clock."""
     # Kafka's client refuses a record without key and value, so the key is empty, not null.
     return Message(topic, NO_KEY, None, headers, partition)
+
+
+def _decimal(text: bytes) -> int | None:
+    """The decimal int64 >= 0; None for anything else."""
+    return number if text.isdigit() and len(text) <= INT64_DIGITS and (number := int(text)) <= INT64_MAX else None

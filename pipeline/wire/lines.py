@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.brokers.protocol import Record
+from pipeline.records import RejectReason
 from pipeline.wire.headers import header, is_tick
 from pipeline.wire.windows import decode_window, window_rows, window_times
 
@@ -15,20 +17,20 @@ from pipeline.wire.windows import decode_window, window_rows, window_times
 class RejectedSource(msgspec.Struct, frozen=True):
     """Where the refused record is in the log."""
 
-    topic: str
-    partition: int
-    offset: int
+    topic: Annotated[str, Meta(description="the topic it was read from")]
+    partition: Annotated[int, Meta(description="its partition")]
+    offset: Annotated[int, Meta(description="its offset")]
 
 
 class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A record that was refused, unchanged, and why. On the wire all but `key` and `value` are headers."""
 
-    reason: str
-    error: str
-    source: RejectedSource
-    key: str | None
-    value: str | None  # the original text; bytes that are no UTF-8 as \\xNN
-    index: int | None = None  # place in a batch of readings, from 0
+    reason: Annotated[str, Meta(description=f"one of {', '.join(RejectReason)}")]
+    error: Annotated[str, Meta(description="why, as a sentence for a person")]
+    source: Annotated[RejectedSource, Meta(description="where the record is")]
+    key: Annotated[str | None, Meta(description="the original key")]
+    value: Annotated[str | None, Meta(description="the original text, of a batch the one reading; bytes that are no UTF-8 as \\xNN")]
+    index: Annotated[int | None, Meta(description="place in a batch of readings, from 0")] = None
 
 
 class Undecodable(msgspec.Struct, frozen=True):

@@ -15,9 +15,9 @@ import msgspec
 
 from pipeline.records import Reading, Rejection, RejectReason
 from pipeline.wire.moments import MILLISECONDS, TimeFormat, parse_moment
+from pipeline.wire.reading_body import Refused
 from pipeline.wire.readings import ReadingDecoder, encode_reading
-
-INT64_MAX = 2**63 - 1
+from pipeline.wire.times import INT64_MAX
 
 
 class FieldMapping(msgspec.Struct, frozen=True):
@@ -50,12 +50,6 @@ class Mapped(msgspec.Struct, frozen=True):
     value: bytes
 
 
-class _Refused(Exception):
-    def __init__(self, reason: RejectReason, error: str) -> None:
-        super().__init__(error)
-        self.rejection = Rejection(reason, error)
-
-
 class Mapper:
     """Makes records of the readings topic of other people's bodies."""
 
@@ -69,7 +63,7 @@ class Mapper:
         try:
             reading = self._reading(body, around)
             mapped = Mapped(reading.device.encode(), encode_reading(reading))
-        except _Refused as refused:
+        except Refused as refused:
             return refused.rejection
         except UnicodeEncodeError as error:  # Python's parser takes lone surrogates, which are no text
             return Rejection(RejectReason.SCHEMA, f"a text is not UTF-8: {error}")
@@ -81,7 +75,7 @@ class Mapper:
         tree = _parse(body, plain=around.sensor is not None)
         one = around.sensor is not None or self._mapping.sensor_field is not None
         if not isinstance(tree, dict) and around.sensor is None:
-            raise _Refused(RejectReason.SCHEMA, "not a JSON object")
+            raise Refused(RejectReason.SCHEMA, "not a JSON object")
         values = self._one_value(tree, around) if one else self._values(tree)
         return Reading(self._device(tree, around), self._time(tree, around), values)
 
@@ -101,7 +95,7 @@ class Mapper:
             return _text("device", self._mapping.device_field, find(tree, self._mapping.device_field))
         device = self._mapping.device or around.device
         if not device:
-            raise _Refused(RejectReason.SCHEMA, "no device: there is no key")
+            raise Refused(RejectReason.SCHEMA, "no device: there is no key")
         return device
 
     def _time(self, tree: object, around: Around) -> int:
@@ -110,11 +104,11 @@ class Mapper:
             return around.time
         value = find(tree, field)
         if value is None:
-            raise _Refused(RejectReason.SCHEMA, f"no time: there is no field {field!r}")
+            raise Refused(RejectReason.SCHEMA, f"no time: there is no field {field!r}")
         try:
             return parse_moment(value, self._mapping.time_format)
         except ValueError as error:
-            raise _Refused(RejectReason.SCHEMA, str(error)) from None
+            raise Refused(RejectReason.SCHEMA, str(error)) from None
 
 
 def find(tree: object, field: str) -> object:
@@ -134,7 +128,7 @@ def find(tree: object, field: str) -> object:
 def _parse(body: bytes | None, plain: bool) -> object:
     """The JSON value; where a body may be `plain`, also a number or a text as they are."""
     if not body:
-        raise _Refused(RejectReason.JSON, "not JSON: the value is empty")
+        raise Refused(RejectReason.JSON, "not JSON: the value is empty")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -145,7 +139,7 @@ def _parse(body: bytes | None, plain: bool) -> object:
     except (ValueError, RecursionError) as error:
         text = body.decode(errors="replace").strip()
         if not plain or not text or text[0] in '{["':
-            raise _Refused(RejectReason.JSON, f"not JSON: {error}") from None
+            raise Refused(RejectReason.JSON, f"not JSON: {error}") from None
     try:
         return float(text)  # "nan" too
     except ValueError:
@@ -156,9 +150,9 @@ def _text(what: str, field: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) <= INT64_MAX else None
     if value is None or value == "":
-        raise _Refused(RejectReason.SCHEMA, f"no {what}: there is no field {field!r}, or it is empty")
+        raise Refused(RejectReason.SCHEMA, f"no {what}: there is no field {field!r}, or it is empty")
     if not isinstance(value, str):
-        raise _Refused(RejectReason.SCHEMA, f"the {what} in field {field!r} is neither a text nor a whole number")
+        raise Refused(RejectReason.SCHEMA, f"the {what} in field {field!r} is neither a text nor a whole number")
     return value
 
 
@@ -172,7 +166,7 @@ def _value(sensor: str, value: object) -> object:
                 return value
             value = float(value) if value.bit_length() <= 1_000 else math.inf
     if not isinstance(value, float):
-        raise _Refused(RejectReason.SCHEMA, f"{sensor!r} is neither a number nor a text")
+        raise Refused(RejectReason.SCHEMA, f"{sensor!r} is neither a number nor a text")
     if not math.isfinite(value):
-        raise _Refused(RejectReason.NOT_FINITE, f"{sensor!r} is {value!r}, no finite float32")
+        raise Refused(RejectReason.NOT_FINITE, f"{sensor!r} is {value!r}, no finite float32")
     return value

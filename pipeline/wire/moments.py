@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pipeline.wire.times import INT64_MAX
+from pipeline.wire.times import MAX_TIME
 
 MAX_DIGITS = 100  # of a number that is written as a text
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -55,8 +55,8 @@ def parse_moment(value: object, form: TimeFormat) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("time is neither a number nor a text")
     moment = _count(value, form) if form.text in PER_SECOND else _read(str(value), form)
-    if not -INT64_MAX <= moment <= INT64_MAX:
-        raise ValueError(f"time {str(value)[:100]!r} is not an int64 of milliseconds since the epoch")
+    if not -MAX_TIME <= moment <= MAX_TIME:
+        raise ValueError(f"time {str(value)[:100]!r} is more than 2^62 ms from the epoch")
     return moment
 
 

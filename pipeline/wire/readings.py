@@ -6,18 +6,17 @@ Only what that refuses is looked at value by value, to say what is wrong with it
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from pipeline.core.step import RowFormat
 from pipeline.records import Reading, Rejection, RejectReason
-from pipeline.wire.times import INT64_MAX, parse_time
+from pipeline.wire.reading_body import Body, Refused, StrictBody, parse_body
+from pipeline.wire.times import MAX_TIME, parse_time
 
-FLOAT32_MAX = 3.4028234663852886e38
+FLOAT32_END = 2.0**128 - 2.0**103  # from here on a number is rounded to an infinite float32
 MAX_DEVICE_BYTES = 4_096
 
 _ABSENT = float("nan")  # a sensor that is not in the record; known by identity, not to be mistaken for a NaN in it
@@ -34,28 +33,7 @@ class Decoded(msgspec.Struct, gc=False):
     unknown: int = 0  # values of sensors that are not configured
 
 
-class _Strict(msgspec.Struct, gc=False):
-    device: str
-    values: dict[str, float | str | list[float | str | None] | None]
-    time: int | str | None = None
-    times: list[int | str] | None = None
-
-
-class _Lenient(msgspec.Struct, gc=False):
-    device: str
-    values: dict[str, Any]
-    time: Any = None
-    times: list[Any] | None = None
-
-
-_strict = msgspec.json.Decoder(_Strict)
 _encoder = msgspec.json.Encoder()
-
-
-class _Refused(Exception):
-    def __init__(self, reason: RejectReason, error: str) -> None:
-        super().__init__(error)
-        self.rejection = Rejection(reason, error)
 
 
 def encode_reading(reading: Reading) -> bytes:
@@ -82,39 +60,39 @@ class ReadingDecoder:
     def decode(self, key: bytes | None, value: bytes | None) -> Decoded | Rejection:
         """The readings of a record, or why the record as a whole is refused."""
         try:
-            message = _parse(value)
+            message = parse_body(value)
             if not message.device:
-                raise _Refused(RejectReason.SCHEMA, "no device: it is empty")
+                raise Refused(RejectReason.SCHEMA, "no device: it is empty")
             device = _checked_device(message.device)
             if key != device:
-                raise _Refused(RejectReason.KEY, f"the record key is {key!r}, not the device {message.device!r}")
+                raise Refused(RejectReason.KEY, f"the record key is {key!r}, not the device {message.device!r}")
             rows = self._batch(message) if message.times is not None else [self._single(message)]
-        except _Refused as refused:
+        except Refused as refused:
             return refused.rejection
         unknown = 0 if message.values.keys() <= self._known else len(message.values.keys() - self._known)
         return Decoded(message.device, rows, message.times is not None, unknown * len(rows))
 
-    def _single(self, message: _Strict | _Lenient) -> Row | Rejection:
-        if isinstance(message, _Strict) and isinstance(message.time, int) and not self._codes:
+    def _single(self, message: Body) -> Row | Rejection:
+        if isinstance(message, StrictBody) and isinstance(message.time, int) and not self._codes:
             get = message.values.get
             row = self._packed([get(sensor, _ABSENT) for sensor in self.sensors])
-            if row is not None and _fits_int64(message.time):
+            if row is not None and -MAX_TIME <= message.time <= MAX_TIME:
                 return message.time, row
         if message.time is None:
-            raise _Refused(RejectReason.SCHEMA, "no time")
+            raise Refused(RejectReason.SCHEMA, "no time")
         return self._checked(message.time, [message.values.get(sensor, _ABSENT) for sensor in self.sensors])
 
-    def _batch(self, message: _Strict | _Lenient) -> list[Row | Rejection]:
+    def _batch(self, message: Body) -> list[Row | Rejection]:
         times = message.times or []
         if message.time is not None:
-            raise _Refused(RejectReason.SCHEMA, "both time and times")
+            raise Refused(RejectReason.SCHEMA, "both time and times")
         if not times:
-            raise _Refused(RejectReason.EMPTY, "times is empty")
+            raise Refused(RejectReason.EMPTY, "times is empty")
         columns = [self._column(sensor, len(times), message.values) for sensor in self.sensors]
-        strict = isinstance(message, _Strict) and not self._codes
+        strict = isinstance(message, StrictBody) and not self._codes
         rows: list[Row | Rejection] = []
         for time, values in zip(times, zip(*columns, strict=True), strict=True):
-            row = self._packed(values) if strict and isinstance(time, int) and _fits_int64(time) else None
+            row = self._packed(values) if strict and isinstance(time, int) and -MAX_TIME <= time <= MAX_TIME else None
             rows.append((time, row) if row is not None else self._checked(time, values))
         return rows
 
@@ -124,7 +102,7 @@ class ReadingDecoder:
             return [_ABSENT] * length
         if not isinstance(column, list) or len(column) != length:
             found = f"{len(column)} values" if isinstance(column, list) else "one value"
-            raise _Refused(RejectReason.SCHEMA, f"unequal arrays: {length} times and {found} of {sensor!r}")
+            raise Refused(RejectReason.SCHEMA, f"unequal arrays: {length} times and {found} of {sensor!r}")
         return column
 
     def _packed(self, values: Sequence[object]) -> bytes | None:
@@ -141,8 +119,8 @@ class ReadingDecoder:
             at = _checked_time(time)
             row = self._format.pack(*[self._number(sensor, value) for sensor, value in zip(self.sensors, values, strict=True)])
             if row == self._format.unobserved:
-                raise _Refused(RejectReason.EMPTY, "no known sensor has a value")
-        except _Refused as refused:
+                raise Refused(RejectReason.EMPTY, "no known sensor has a value")
+        except Refused as refused:
             return refused.rejection
         return at, row
 
@@ -152,32 +130,16 @@ class ReadingDecoder:
         if sensor in self._codes:
             return self._code(sensor, value)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _Refused(RejectReason.SCHEMA, f"{sensor!r} is {value!r}, not a number")
-        if not -FLOAT32_MAX <= value <= FLOAT32_MAX:
-            raise _Refused(RejectReason.NOT_FINITE, f"{sensor!r} is {value!r}, no finite float32")
+            raise Refused(RejectReason.SCHEMA, f"{sensor!r} is {value!r}, not a number")
+        if not -FLOAT32_END < value < FLOAT32_END:
+            raise Refused(RejectReason.NOT_FINITE, f"{sensor!r} is {value!r}, no finite float32")
         return float(value)
 
     def _code(self, sensor: str, value: object) -> float:
         codes = self._codes[sensor]
         if not isinstance(value, str) or value not in codes:
-            raise _Refused(RejectReason.SCHEMA, f"{sensor!r} is {value!r}, none of its codes {', '.join(codes)}")
+            raise Refused(RejectReason.SCHEMA, f"{sensor!r} is {value!r}, none of its codes {', '.join(codes)}")
         return codes[value]
-
-
-def _parse(value: bytes | None) -> _Strict | _Lenient:
-    if not value:
-        raise _Refused(RejectReason.JSON, "not JSON: the value is empty")
-    try:
-        return _strict.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        # Python's parser also takes what many producers write for not-a-number, so that it can be called by its name.
-        return msgspec.convert(json.loads(value), _Lenient)
-    except msgspec.ValidationError as error:
-        raise _Refused(RejectReason.SCHEMA, f"not a reading: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise _Refused(RejectReason.JSON, f"not JSON: {error}") from None
 
 
 def _checked_device(device: str) -> bytes:
@@ -185,20 +147,16 @@ def _checked_device(device: str) -> bytes:
     try:
         key = device.encode()
     except UnicodeEncodeError:  # Python's parser takes a lone surrogate, which is no text
-        raise _Refused(RejectReason.SCHEMA, f"the device {device!r} is no text in UTF-8") from None
+        raise Refused(RejectReason.SCHEMA, f"the device {device!r} is no text in UTF-8") from None
     if len(key) > MAX_DEVICE_BYTES:
-        raise _Refused(RejectReason.TOO_LARGE, f"the device's name has {len(key)} bytes; at most {MAX_DEVICE_BYTES} are taken")
+        raise Refused(RejectReason.TOO_LARGE, f"the device's name has {len(key)} bytes; at most {MAX_DEVICE_BYTES} are taken")
     return key
-
-
-def _fits_int64(time: int) -> bool:
-    return -INT64_MAX <= time <= INT64_MAX
 
 
 def _checked_time(time: object) -> int:
     if isinstance(time, bool) or not isinstance(time, int | str):
-        raise _Refused(RejectReason.SCHEMA, f"time is {time!r}, neither milliseconds nor RFC 3339")
+        raise Refused(RejectReason.SCHEMA, f"time is {time!r}, neither milliseconds nor RFC 3339")
     try:
         return parse_time(time)
     except ValueError as error:
-        raise _Refused(RejectReason.SCHEMA, str(error)) from None
+        raise Refused(RejectReason.SCHEMA, str(error)) from None

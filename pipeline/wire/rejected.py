@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import msgspec
 
+from pipeline.brokers.admission import size_bytes
 from pipeline.brokers.protocol import Headers, Message, Record
 from pipeline.records import Rejection
 
 # An error may quote what it refuses; the topic takes the original and a little more.
 MAX_ERROR_CHARACTERS = 1_000
+# A log measures what came to it compressed, and a topic may be one that takes more: an original may be larger than this.
+MAX_BYTES = 1_048_576 + 32_768
+KEPT_KEY_BYTES = 1_024
+KEPT_VALUE_BYTES = 1_000_000
 
 
 def rejected_message(topic: str, record: Record, rejection: Rejection) -> Message:
-    """The message for the rejected topic."""
+    """The message for the rejected topic, which takes it whatever the record is: only the beginning of one that is too large,
+    and an empty value where there is neither key nor value."""
+    message = _message(topic, record, rejection)
+    size = size_bytes(message)
+    if size > MAX_BYTES:
+        error = f"{rejection.error[: MAX_ERROR_CHARACTERS - 100]} (only the beginning of a record of {size} bytes)"
+        key, value = (record.key or b"")[:KEPT_KEY_BYTES], (record.value or b"")[:KEPT_VALUE_BYTES]
+        beginning = msgspec.structs.replace(record, key=key, value=value, headers=())
+        message = _message(topic, beginning, msgspec.structs.replace(rejection, error=error))
+    return message
+
+
+def _message(topic: str, record: Record, rejection: Rejection) -> Message:
     headers: Headers = (
         ("reason", rejection.reason.encode()),
         ("error", rejection.error[:MAX_ERROR_CHARACTERS].encode(errors="replace")),
@@ -25,7 +42,8 @@ def rejected_message(topic: str, record: Record, rejection: Rejection) -> Messag
         headers += (("index", b"%d" % rejection.index),)
     # The original headers travel too, so that the record can be published again as it was; of two equal names ours,
     # the last, counts.
-    return Message(topic, record.key, record.value, record.headers + headers)
+    value = b"" if record.key is None and record.value is None else record.value
+    return Message(topic, record.key, value, record.headers + headers)
 
 
 class RawRecord(msgspec.Struct, frozen=True):

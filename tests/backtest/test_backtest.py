@@ -6,19 +6,30 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from consumers.launch import Launch, build_stages, run_stages
 from pipeline.backtest.difference import compare
-from pipeline.backtest.outcome import Outcome, load_outcome
+from pipeline.backtest.outcome import Outcome, load_outcome, save_outcome
 from pipeline.backtest.report import html_report, verdict
+from pipeline.brokers.memory import MemoryBroker, MemoryLog
+from pipeline.brokers.reading import read_now
+from pipeline.clock import SystemClock
 from pipeline.config import load
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, SensorlineError
+from pipeline.frames import Topics, replay_frame
 from pipeline.recordings.files import read_recording
 from pipeline.recordings.windows import windows_of
 from pipeline.records import Alert, AlertState, Prediction
+from pipeline.runner import Finish
+from pipeline.wire.alerts import decode_alert
+from pipeline.wire.predictions import decode_prediction
 from pipeline.wire.readings import ReadingDecoder
+from producers.replay import FLUSH_EVERY
 from tests.support.backtests import make_project
 from tests.support.commands import Done, command_line, environment
 
@@ -50,6 +61,29 @@ def test_every_window_of_the_recording_is_predicted_by_each_model(project: Path)
         assert len(found.predictions) == len(windows) > 100
         assert {it.model.name for it in found.predictions} == {name}
         assert found.alerts
+
+
+def test_what_comes_out_is_what_the_stages_say_of_a_log_that_holds_the_whole_recording(project: Path) -> None:
+    settings = load(project / "sensorline.toml", {}).settings
+    log, launch, stop = MemoryLog(SystemClock()), Launch(("window", "score", "alert"), finish=Finish.UNTIL_END), threading.Event()
+    broker = MemoryBroker(log)
+    for topic in (*settings.own_topics(), *settings.state_topics()):
+        broker.create_topic(topic)
+    replay_frame(pd.read_parquet(project / "fleet.parquet"), Topics(broker, settings))
+    assert sum(broker.end_offsets(settings.topics.readings).values()) > FLUSH_EVERY, "more than the stages are given at a time"
+    run_stages(settings, launch, build_stages(settings, launch), lambda: MemoryBroker(log), stop)
+
+    def published(topic: str) -> list[bytes]:
+        return [record.value or b"" for record in read_now(broker, topic, broker.end_offsets(topic))]
+
+    whole = Outcome(
+        "whole",
+        [decode_prediction(data) for data in published(settings.topics.predictions)],
+        [decode_alert(data) for data in published(settings.topics.alerts)],
+    )
+    difference = compare(outcome(project, "one"), whole)
+    assert difference.is_empty
+    assert difference.compared > 100
 
 
 def test_a_model_does_not_differ_from_itself(project: Path, tmp_path: Path) -> None:
@@ -144,6 +178,12 @@ def test_what_holds_no_predictions_is_refused(tmp_path: Path) -> None:
     assert "holds no predictions" in done.stderr
     (tmp_path / "p.jsonl").write_text("{}\n")
     assert "p.jsonl, line 1: not a prediction" in run(tmp_path, "diff", "p.jsonl", "p.jsonl").stderr
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SensorlineError, match="taken/one: cannot be made a folder: Not a directory"):
+        save_outcome(Outcome("one", [], None), tmp_path / "taken" / "one")
 
 
 def test_a_bundle_that_is_refused_ends_the_backtest_with_its_exit_code(project: Path) -> None:

@@ -88,3 +88,13 @@ def test_a_reader_in_the_middle_of_a_topic_goes_on_after_compaction(log: MemoryL
     read(reader, 1)
     log.compact("compacted")
     assert [(record.key, record.offset) for record in read(reader, 3)] == [(b"b", 1), (b"a", 2), (b"c", 3)]
+
+
+def test_what_is_taken_out_of_a_topic_is_gone_and_its_readers_go_on(log: MemoryLog, broker: MemoryBroker) -> None:
+    publish(broker, *values("t", "a", "b"))
+    reader = broker.consumer("t", None)
+    read(reader, 2)
+    assert [record.value for record in log.take("t")] == [b"a", b"b"]
+    assert (broker.start_offsets("t"), broker.end_offsets("t")) == ({0: 2}, {0: 2})
+    publish(broker, *values("t", "c"))
+    assert [(record.value, record.offset) for record in read(reader, 1)] == [(b"c", 2)]

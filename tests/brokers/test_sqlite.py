@@ -133,3 +133,12 @@ def test_names_of_groups_and_topics_may_hold_anything(broker: SqliteBroker) -> N
     publish(broker, *values(name, "a"))
     member = broker.consumer(name, "../" + "g" * 300)
     assert texts(read(member, 1)) == ["a"]
+
+
+def test_a_poll_brings_no_more_large_records_than_fit_into_memory_and_the_next_ones_bring_the_rest(broker: SqliteBroker) -> None:
+    broker.create_topic(TopicSettings("t", 2))
+    megabyte = b"x" * 1_000_000
+    publish(broker, *[Message("t", b"%d" % number, megabyte, partition=number % 2) for number in range(60)])
+    polls = polls_until(broker.consumer("t", "group"), lambda polls: len(records_of(polls)) >= 60)
+    assert max(len(poll.records) for poll in polls) <= 2 * 17
+    assert sorted(int(record.key or b"") for record in records_of(polls)) == list(range(60))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pipeline.brokers.protocol import Message, TopicSettings
 from pipeline.brokers.sqlite.broker import SqliteBroker
 from pipeline.clock import ManualClock
+from pipeline.errors import Transient
 from tests.support.broker_logs import join, publish, read, texts, values
 
 DAY_MS = 86_400_000
@@ -29,6 +32,23 @@ def test_publishers_delete_what_is_past_its_retention_and_no_offset_is_used_twic
 
     publish(broker, *values("t", "c"))
     assert [(record.offset, record.value) for record in read(broker.consumer("t", None), 1)] == [(2, b"c")]
+
+
+def test_a_member_that_retention_has_overtaken_is_told_and_does_not_pass_over_what_is_gone(
+    broker: SqliteBroker, clock: ManualClock
+) -> None:
+    broker.create_topic(TopicSettings("t", 1, retention_ms=DAY_MS))
+    publish(broker, *values("t", "a", "b", "c"))
+    member = broker.consumer("t", "group", max_records=1)
+    assert texts(read(member, 1)) == ["a"]
+    slow_cleaner = broker.publisher()
+    clock.advance(DAY_MS + 60_000)
+    slow_cleaner.send(Message("t", b"", b"new"))
+    slow_cleaner.flush()
+    assert broker.start_offsets("t") == {0: 3}
+    with pytest.raises(Transient, match="partition 0 of 't' was read up to offset 1, and the records there are past their retention"):
+        member.poll(0.0)
+    assert texts(read(broker.consumer("t", None), 1)) == ["new"]
 
 
 def test_deleting_goes_in_bounded_steps_until_all_is_done(broker: SqliteBroker, clock: ManualClock) -> None:

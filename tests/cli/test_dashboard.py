@@ -47,7 +47,7 @@ def test_nothing_of_the_page_is_loaded_from_elsewhere() -> None:
         (["--host", "0.0.0.0"], {}, "a token is needed"),
         (["--token-file", "nowhere"], {}, "nowhere"),
         (["--back", "soon"], {}, "--back soon: must be a duration"),
-        ([], {"broker__url": "memory://"}, "memory of another process"),
+        ([], {"broker__url": "memory://"}, "in the memory of one process"),
         ([], {}, "sensorline topics create"),
     ],
 )

@@ -142,3 +142,34 @@ def test_a_second_model_is_not_asked_for_and_unwanted_at_once(sensorline: Sensor
     done = sensorline("score", "--no-shadow", *option, model__path="wear")
     assert done.returncode == 2
     assert "error: --no-shadow: only without --shadow and --shadow-only" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["window"], ["topics", "create"], ["tail", "alerts"], ["simulate", "--duration", "1s"], ["record"]])
+def test_a_log_in_memory_is_refused_where_nobody_else_could_see_it(sensorline: Sensorline, command: list[str]) -> None:
+    done = sensorline(*command, broker__url="memory://")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: broker.url = memory://: is in the memory of one process")
+    assert "sensorline run --replay" in done.stderr
+    assert "topics create" not in done.stderr
+
+
+def test_without_a_configuration_it_is_said_where_one_is_looked_for(sensorline: Sensorline, folder: Path) -> None:
+    (folder / "sensorline.toml").unlink()
+    done = sensorline("check")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "error: there is no sensorline.toml in this folder, and --config names no other; write one that begins with [sensors]"
+    )
+
+
+def test_deleting_nothing_says_so(sensorline: Sensorline) -> None:
+    done = sensorline("topics", "delete")
+    assert done.returncode == 0
+    assert "nothing to delete" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["replay", "fleet"], ["lengths", "fleet"], ["alerts", "test", "--recording", "fleet"]])
+def test_a_recording_that_is_not_there_is_missing_whatever_its_extension(sensorline: Sensorline, command: list[str]) -> None:
+    done = sensorline(*command, alerts__0__name="gone", alerts__0__kind="silent")
+    assert done.returncode == 2
+    assert done.stderr == "error: fleet: no such file; give a recording\n"

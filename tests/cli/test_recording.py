@@ -64,7 +64,7 @@ def test_a_second_recorder_with_another_group_does_not_write_into_the_recording(
     [
         (["record", "weather"], 2, "there is no topic 'weather' to record; there are readings"),
         (["record", "--every", "soon"], 2, "--every soon"),
-        (["recordings", "nowhere"], 2, "nowhere: holds no recorded topic"),
+        (["recordings", "nowhere"], 2, "nowhere: no such folder; give the one that"),
         (["replay", "fleet.jsonl", "--from", "noon"], 2, "--from noon"),
         (["replay", "-", "--step"], 2, "--step: standard input is the recording"),
         (["replay", "fleet.jsonl", "--segment", "3"], 2, "--segment 3: fleet.jsonl is not a folder"),

@@ -101,6 +101,16 @@ WINDOWS = {
         "max_length = 64516",
         "window.max_length = 64516 (sensorline.toml:4): must be at most 64510: a step of 2 sensors takes 16 bytes of a message of 1 MiB",
     ),
+    "steps that wait, more than a state holds": (
+        "max_pending = 300_000",
+        "window.max_pending = 300000 (sensorline.toml:4): is too much: max_pending and open windows of max_length are up to 300256 steps"
+        " of 2 sensors, and what is open of a device must fit into a message of 16 MiB",
+    ),
+    "open windows, more than a state holds": (
+        'kind = "hopping"\nsize = "1h"\nstep = "1s"\nmax_length = 100',
+        "window.max_length = 100 (sensorline.toml:7): is too much: max_pending and open windows of max_length are up to 370000 steps"
+        " of 2 sensors, and what is open of a device must fit into a message of 16 MiB",
+    ),
     "ticks without time": (
         'tick_interval = "0s"',
         'window.tick_interval = "0s" (sensorline.toml:4): must be at least 1 ms; ticks = false turns ticks off',

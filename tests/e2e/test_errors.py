@@ -39,7 +39,11 @@ def assert_one_clear_line(done: Done, code: int, said: str) -> None:
 
 @pytest.mark.parametrize("command", [["topics", "create"], ["window"], ["tail", "windows"]])
 @pytest.mark.parametrize(
-    ("address", "said"), [("127.0.0.1:1", "nothing listens there"), ("no-such-host.invalid:9092", "cannot be resolved")]
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "nothing listens there; is broker.url right, and is Kafka running?"),
+        ("no-such-host.invalid:9092", "cannot be resolved"),
+    ],
 )
 def test_a_wrong_broker_address(installation: Pipeline, command: list[str], address: str, said: str) -> None:
     done = installation.run(*command, within_s=WITHIN_S, broker__url=f"kafka://{address}")

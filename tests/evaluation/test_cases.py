@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from pipeline.errors import ConfigurationError
-from pipeline.evaluation.cases import match
-from pipeline.records import Window
+from pipeline.evaluation.cases import Cases, Gathered
+from pipeline.records import Prediction, Window
 from pipeline.training.labels import Key, LabelTable, last_step
 from tests.support.shown import prediction_of
 from tests.support.windows import make_window
@@ -25,6 +25,15 @@ def window(device: str, first: int, steps: int) -> Window:
 
 def table_of(labels: Mapping[Key, float]) -> LabelTable:
     return LabelTable(("wear",), {key: row for row, key in enumerate(labels)}, np.array([[label] for label in labels.values()], np.float32))
+
+
+def match(windows: Sequence[Window], predictions: Sequence[Prediction], table: LabelTable, outputs: Sequence[str]) -> Cases:
+    gathered = Gathered()
+    for window in windows:
+        gathered.add_window(window)
+    for prediction in predictions:
+        gathered.add_prediction(prediction)
+    return gathered.match(table, outputs)
 
 
 def test_a_prediction_has_the_label_of_its_last_step() -> None:

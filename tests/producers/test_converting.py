@@ -20,6 +20,7 @@ from pipeline.wire.readings import ReadingDecoder
 from producers import room_climate, ulb
 from producers.room_climate import convert_room_climate
 from producers.ulb import convert_ulb
+from tests.support.needs import unavailable
 
 VALUES = {"internal_temperature": 21.21, "voltage": 2.81, "humidity": 51.53, "temperature": 22.08, "par": 20.0, "tsr": 28.0}
 
@@ -29,7 +30,7 @@ def data_folder() -> Path:
     """Data sets that are no part of the project."""
     folder = Path(os.environ.get("SENSORLINE_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
     if not (folder / "room_climate").is_dir():
-        pytest.skip(f"no data sets in {folder}: set SENSORLINE_DATA to their folder")
+        unavailable(f"no data sets in {folder}: set SENSORLINE_DATA to their folder")
     return folder
 
 

@@ -66,6 +66,30 @@ def test_parquet_takes_integers_timestamps_text_and_dictionaries(tmp_path: Path)
     assert list(read_recording(path)) == [Reading("a", 1250, {"whole": 3, "price": 1.25, "half": 0.5, "mode": "on"}, 1250)]
 
 
+def test_parquet_takes_booleans_as_one_and_zero(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "r.parquet", device=["a", "a", "a"], time=[1, 2, 3], door=[True, False, None])
+    assert [reading.values for reading in read_recording(path)] == [{"door": 1}, {"door": 0}, {}]
+
+
+def test_parquet_passes_over_row_groups_without_rows(tmp_path: Path) -> None:
+    table = pa.table({"device": ["a", "b"], "time": [1, 2], "t": [1.0, 2.0]})
+    with pq.ParquetWriter(tmp_path / "r.parquet", table.schema) as writer:
+        for piece in (table.slice(0, 0), table.slice(0, 1), table.slice(0, 0), table.slice(1)):
+            writer.write_table(piece)
+    assert [reading.device for reading in read_recording(tmp_path / "r.parquet")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", ["device;time;t\na;1;2,5\n", "device\ttime\tt\na\t1\t2\n"])
+def test_csv_with_other_separators_is_refused_with_the_remedy(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigurationError, match="not separated by commas; save it as CSV with commas, and points in numbers"):
+        list(read_recording(text(tmp_path / "r.csv", content)))
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = text(tmp_path / "r.jsonl", '\ufeff\n{"device":"a","time":1,"values":{"t":5}}\n')
+    assert list(read_recording(path)) == [Reading("a", 1, {"t": 5})]
+
+
 def test_parquet_takes_rfc_3339_text_and_integer_devices(tmp_path: Path) -> None:
     path = parquet(tmp_path / "r.parquet", device=[7], time=["1970-01-01T00:00:01"], t=[1.0])
     assert list(read_recording(path)) == [Reading("7", 1000, {"t": 1.0})]
@@ -151,7 +175,7 @@ def test_a_bad_json_line_is_explained(line: str, complaint: str, tmp_path: Path)
         ({"device": ["a", "a"], "time": ["1970-01-01", "noon"]}, "row 2, column time: 'noon'"),
         ({"device": ["a"], "time": [1.5]}, "column time: is of type double"),
         ({"device": [1.5], "time": [1]}, "column device: is of type double"),
-        ({"device": ["a"], "time": [1], "t": [True]}, "column t: is of type bool; allowed is numbers"),
+        ({"device": ["a"], "time": [1], "t": [b"x"]}, "column t: is of type binary; allowed is numbers"),
         ({"device": ["a", "a"], "time": [1, 2], "t": [None, float("inf")]}, "row 2, column t: inf"),
         ({"device": ["a", "a"], "time": [1, 2], "arrival": [1, -1]}, "row 2, column arrival: -1"),
         ({"device": ["a"], "time": pa.array([2**64 - 1], pa.uint64())}, "row 1, column time: 18446744073709551615"),
@@ -184,5 +208,6 @@ def test_a_missing_file_a_folder_and_another_extension_are_refused_at_the_call(t
         read_recording(tmp_path / "r.csv")
     with pytest.raises(ConfigurationError, match=r"folder\.csv: is a folder"):
         read_recording(tmp_path / "folder.csv")
+    (tmp_path / "r.xlsx").touch()
     with pytest.raises(ConfigurationError, match=r"extension \.xlsx; allowed are \.parquet, \.csv, \.jsonl"):
         read_recording(tmp_path / "r.xlsx")

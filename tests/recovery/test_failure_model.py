@@ -23,7 +23,7 @@ from tests.support.alert_rules import threshold_rule
 from tests.support.alert_scenarios import clock_flow, group_flow, random_closed, random_stands, random_wrong, window_alert_flow
 from tests.support.failure_model import Flow, Scenario, play
 from tests.support.scenarios import SOAK, alert_flow, random_scored, scenario, smallest, window_flow
-from tests.support.streams import DEVICES, Event, events, log_of, policies, random_event, random_policy
+from tests.support.streams import DEVICES, Event, events, log_of, policies, random_event, random_policy, unusual_policy
 from tests.support.window_promises import check_windows
 
 RULES = (
@@ -39,6 +39,14 @@ def test_the_windows_after_any_faults_are_those_of_the_log(block: int) -> None:
     for seed in range(block * STREAMS, (block + 1) * STREAMS):
         random = Random(seed)
         policy = random_policy(random)
+        check(f"stream {seed}, {policy}", scenario(random, random_event), partial(check_windows, policy))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_windows_of_unusual_policies_after_any_faults_are_those_of_the_log(block: int) -> None:
+    for seed in range(block * STREAMS // 3, (block + 1) * STREAMS // 3):
+        random = Random(seed)
+        policy = unusual_policy(random)
         check(f"stream {seed}, {policy}", scenario(random, random_event), partial(check_windows, policy))
 
 

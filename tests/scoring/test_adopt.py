@@ -14,13 +14,14 @@ from pipeline.scoring.adopt import Adoption, bundle_model
 from pipeline.scoring.bundle import read_bundle
 from pipeline.scoring.contract import ContractOutput, ContractSensor
 from pipeline.scoring.keras_engine import keras
-from pipeline.scoring.load import load_scorer
+from pipeline.scoring.load import load_scorer, open_scorer
 from tests.support.models import layers, save, sequential, sound_model
-from tests.support.windows import session_policy
+from tests.support.windows import make_window, session_policy
 
 SENSORS = (ContractSensor("temperature", "°C"), ContractSensor("vibration"), ContractSensor("mode", codes=("off", "on")))
 NAMES = ("temperature", "vibration")
 POLICY = session_policy(max_length=12)
+CROSSWISE = (("wear", "ones"), ("rul", "zeros"))
 
 
 def test_what_the_model_says_is_read_from_it(tmp_path: Path) -> None:
@@ -44,6 +45,21 @@ def test_a_model_with_several_heads_gives_an_output_for_each_column(tmp_path: Pa
     bundle = bundle_model(save(model, tmp_path), tmp_path / "out", SENSORS[:2], POLICY)
 
     assert [output.name for output in bundle.contract.outputs] == ["rul", "state_0", "state_1"]
+
+
+def test_a_model_that_gives_a_dict_has_its_keys_as_outputs(tmp_path: Path) -> None:
+    inputs = keras.Input((None, 2))
+    hidden = layers.LSTM(4)(layers.Masking()(inputs))
+    # Layers are named crosswise: by them, each score would go out as the other.
+    rul, wear = (layers.Dense(1, name=name, kernel_initializer="zeros", bias_initializer=value) for name, value in CROSSWISE)
+    model = keras.Model(inputs, {"wear": wear(hidden), "rul": rul(hidden), "state": layers.Dense(2)(hidden)})
+
+    bundle = bundle_model(save(model, tmp_path), tmp_path / "out", SENSORS[:2], POLICY)
+
+    scorer = open_scorer(bundle)
+    found = dict(zip(scorer.output_names, scorer.score([make_window([[1, 2]], NAMES)]).outputs[0].tolist(), strict=True))
+    assert found.keys() == {"rul", "state_0", "state_1", "wear"}
+    assert (found["rul"], found["wear"]) == (1, 0)
 
 
 def test_a_model_of_codes_takes_one_sensor_and_its_vocabulary(tmp_path: Path) -> None:

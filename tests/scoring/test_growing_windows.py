@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from pipeline.core.features import Delta, Observed, Value
+from pipeline.core.features import Age, Averages, Change, Delta, DeltaPer, Observed, Value
+from pipeline.core.scaling import Condition
 from pipeline.errors import ModelRefused
 from pipeline.records import Window
 from pipeline.scoring.bundle import Bundle, write_bundle
-from pipeline.scoring.contract import MODEL_FILE, ONNX_GROWING_FILE
+from pipeline.scoring.contract import MODEL_FILE, ONNX_GROWING_FILE, Contract
 from pipeline.scoring.keras_engine import KerasEngine
 from pipeline.scoring.load import open_scorer
 from pipeline.scoring.onnx_file import add_onnx
@@ -26,15 +28,28 @@ POLICY = session_policy(max_length=40)
 DEVICES, STEPS = 6, 30
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+LITTLE = (Value(), Change(), Observed(), Delta(DeltaPer.SENSOR, 2.5), Age(scale=10))
+CONDITIONS = (Condition((-1,), (20, 0), (5, 1)), Condition((1,), (30, 0), (2, 1)))
+LOOKING_BACK: dict[str, dict[str, Any]] = {
+    "at few steps": {"channels": LITTLE},
+    "at all steps": {"channels": (Value(), Observed(), Averages((2, 9.5)), Delta())},
+    "at conditions": {"channels": LITTLE, "settings": ("vibration",), "conditions": CONDITIONS},
+}
+
+
+@pytest.fixture(scope="module", params=LOOKING_BACK)
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Two stacked recurrent layers over channels that look back."""
     folder = tmp_path_factory.mktemp("growing")
-    parts = [layers.Masking(), layers.LSTM(5, return_sequences=True), layers.GRU(4), layers.Dense(1, name="rul")]
-    model_file = save(sequential(*parts, shape=(None, 5)), folder)
-    contract = make_contract(POLICY, channels=(Value(), Observed(), Delta()), fill="forward")
+    contract = make_contract(POLICY, fill="forward", **LOOKING_BACK[request.param])
+    model_file = save(two_layers(contract), folder)
     contract, files = add_onnx(contract, KerasEngine(model_file), folder)
     return write_bundle(folder / "bundle", contract, {MODEL_FILE: model_file} | files)
+
+
+def two_layers(contract: Contract) -> Any:
+    parts = [layers.Masking(), layers.LSTM(5, return_sequences=True), layers.GRU(4), layers.Dense(1, name="rul")]
+    return sequential(*parts, shape=(None, contract.features().width))
 
 
 def grown() -> list[list[Window]]:
@@ -105,7 +120,10 @@ def test_a_model_that_looks_both_ways_scores_growing_windows_as_a_whole(tmp_path
 
 
 def test_a_bundle_whose_growing_model_does_something_else_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    other = save(sequential(layers.Masking(), layers.LSTM(3), layers.Dense(1, name="rul"), shape=(None, 5)), tmp_path / "other")
+    other = save(
+        sequential(layers.Masking(), layers.LSTM(3), layers.Dense(1, name="rul"), shape=(None, bundle.contract.features().width)),
+        tmp_path / "other",
+    )
     _, files = add_onnx(bundle.contract, KerasEngine(other), tmp_path)
     mixed = {name: bundle.folder / name for name in bundle.contract.files} | {ONNX_GROWING_FILE: files[ONNX_GROWING_FILE]}
     with pytest.raises(ModelRefused, match="scores of growing windows differ"):

@@ -10,10 +10,19 @@ import pytest
 from pipeline.brokers.protocol import Headers, Message, Record
 from pipeline.core.alert_conditions import Silent
 from pipeline.core.alert_rules import AlertRule, ClockRule, Group, Rule, Scope
-from pipeline.records import AlertState, CloseReason, Rejection, RejectReason
-from pipeline.stages.alert import AlertStage, AlertTopics, alert_stages, clock_alerts, group_alerts, prediction_alerts, window_alerts
+from pipeline.records import Alert, AlertCause, AlertState, CloseReason, Member, Rejection, RejectReason
+from pipeline.stages.alert import (
+    AlertStage,
+    AlertTopics,
+    alert_stages,
+    clock_alerts,
+    group_alerts,
+    prediction_alerts,
+    unneeded_stages,
+    window_alerts,
+)
 from pipeline.stages.protocol import Handover
-from pipeline.wire.alerts import decode_alert, decode_member
+from pipeline.wire.alerts import decode_alert, decode_member, encode_member
 from pipeline.wire.headers import arrival_header
 from pipeline.wire.predictions import encode_prediction
 from pipeline.wire.rejected import rejected_message
@@ -141,3 +150,53 @@ def test_the_group_is_the_device_of_its_alert() -> None:
     assert [message.key for message in made] == [b"all"]
     assert shown(made) == [("all", AlertState.RAISED)]
     assert groups.counts()["ignored"] == 1
+
+
+def after_a_change(before: AlertStage, after: AlertStage) -> Sequence[Message]:
+    """What the next owner makes known with its first checkpoint."""
+    left = before.checkpoint(0)
+    state = [Record("state", 0, 0, NOW, write.key, write.value) for write in left.writes]
+    after.assign(Handover(0, left.position.offset, left.position, state, "second"))
+    messages = after.checkpoint(0).messages
+    assert after.checkpoint(0).messages == [], "once"
+    return messages
+
+
+def worn(rule: AlertRule, device: str = "pump") -> AlertStage:
+    """A stage with an open episode of the rule."""
+    stage = assigned(prediction_alerts(TOPICS, [rule]))
+    assert stage.step([record("predictions", 0, Message("predictions", b"pump", encode_prediction(prediction_of(device, 0, 10.0))))], NOW)
+    return stage
+
+
+def test_the_end_of_an_episode_whose_rule_is_gone_goes_where_its_beginning_went() -> None:
+    (message,) = after_a_change(worn(WEAR), prediction_alerts(TOPICS, []))
+    alert = decode_alert(message.value or b"")
+    assert (message.topic, message.key, alert.state, alert.cause) == ("alerts", b"pump", AlertState.CLEARED, AlertCause.RULE_REMOVED)
+    (message,) = after_a_change(worn(WEAR), prediction_alerts(TOPICS, [GROUPED]))
+    assert message.topic == "alerts", "the device's episode was its own"
+
+
+def test_the_groups_of_a_device_that_their_rule_is_no_longer_about_do_not_hold_by_it() -> None:
+    others = AlertRule("wear", WEAR.condition, scope=Scope(devices=("fan",), groups=HALLS, at_least=2))
+    messages = after_a_change(worn(GROUPED), prediction_alerts(TOPICS, [others]))
+    assert [(message.topic, message.key) for message in messages] == [("members", b"hall"), ("members", b"all")]
+    assert {decode_member(message.value or b"").alert.state for message in messages} == {AlertState.CLEARED}
+
+
+def test_a_rule_for_groups_that_is_gone_ends_the_groups_episodes_and_none_of_the_devices() -> None:
+    assert after_a_change(worn(GROUPED), prediction_alerts(TOPICS, [])) == []
+    groups = assigned(group_alerts(TOPICS, [AlertRule("wear", WEAR.condition, scope=Scope(groups=HALLS))]))
+    member = Member("hall", Alert("e", "pump", "wear", AlertState.RAISED, 1, 1, 1.0, (), 1))
+    raised = groups.step([record("members", 0, Message("members", b"hall", encode_member(member)))], NOW)
+    cleared = after_a_change(groups, group_alerts(TOPICS, []))
+    assert shown([*raised, *cleared]) == [("hall", AlertState.RAISED), ("hall", AlertState.CLEARED)]
+
+
+def test_the_stages_that_no_rule_needs_are_those_that_are_not_there() -> None:
+    def names(*rules: Rule) -> list[str]:
+        return [stage.name for stage in unneeded_stages(TOPICS, alert_stages(TOPICS, rules, 1000))]
+
+    assert names() == ["alert.windows", "alert.clocks", "alert.groups"]
+    assert names(CLOCK) == ["alert.windows", "alert.groups"]
+    assert names(GROUPED, GONE, CLOCK) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -45,7 +46,16 @@ def window_alert_flow() -> Flow[Closed]:
         AlertRule("thin", FewReadings(Bounds(below=3)), needed=2, of=3),
         AlertRule("stuck", Stuck("a", AtLeast(4)), cooldown_ms=90_000),
     ]
-    return Flow(lambda: window_alerts(TOPICS, rules), OUTPUTS, _windows, lambda _: 1, lambda _: [])
+    changed = [
+        AlertRule("gone", Silent(), scope=Scope(devices=("p", "q"), groups=(HALL, YARD))),  # "p" and "q" stay, the others do not
+        AlertRule("meagre", FewReadings(Bounds(below=3)), needed=2, of=3),  # another name
+        AlertRule("stuck", Stuck("a", AtLeast(3))),  # other limits
+    ]
+    return Flow(_stage(window_alerts, rules), OUTPUTS, _windows, lambda _: 1, lambda _: [], _stage(window_alerts, changed))
+
+
+def _stage(build: Callable[[AlertTopics, Sequence[AlertRule]], AlertStage], rules: Sequence[AlertRule]) -> Callable[[], AlertStage]:
+    return lambda: build(TOPICS, rules)
 
 
 def random_closed(random: Random) -> Closed:
@@ -80,10 +90,12 @@ def clock_flow() -> Flow[Wrong]:
     """The stage about clocks, which asks for the time while an episode is open."""
     rules = [ClockRule("clock", count=3, within_ms=30, clear_after_ms=20, cooldown_ms=25), ClockRule("once", count=1, within_ms=5)]
 
-    def stage() -> AlertStage:
-        return clock_alerts(TOPICS, rules, TICK_MS)
+    changed = [ClockRule("once", count=2, within_ms=9, scope=Scope(devices=("p", "q", "r")))]
 
-    return Flow(stage, OUTPUTS, _refused, lambda event: event.wait_ms, _closing)
+    def stage(rules: Sequence[ClockRule]) -> Callable[[], AlertStage]:
+        return lambda: clock_alerts(TOPICS, rules, TICK_MS)
+
+    return Flow(stage(rules), OUTPUTS, _refused, lambda event: event.wait_ms, _closing, stage(changed))
 
 
 def random_wrong(random: Random) -> Wrong:
@@ -120,8 +132,11 @@ class Stands:
 
 def group_flow() -> Flow[Stands]:
     """The stage that counts the devices of groups."""
-    scope = Scope(groups=(HALL, YARD), at_least=2)
-    return Flow(lambda: group_alerts(TOPICS, [AlertRule("gone", Silent(), scope=scope)]), ("alerts",), _members, lambda _: 1, lambda _: [])
+    rules, changed = (
+        [AlertRule("gone", Silent(), scope=Scope(groups=groups, at_least=at_least))]
+        for groups, at_least in (((HALL, YARD), 2), ((HALL,), 1))
+    )
+    return Flow(_stage(group_alerts, rules), ("alerts",), _members, lambda _: 1, lambda _: [], _stage(group_alerts, changed))
 
 
 def random_stands(random: Random) -> Stands:

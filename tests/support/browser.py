@@ -83,8 +83,8 @@ class Tab:
         return found
 
     def click(self, selector: str) -> None:
-        """Clicks an element, which must be there."""
-        script = f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect().toJSON()"
+        """Clicks an element, which must be there; before all is loaded it may be elsewhere."""
+        script = f"document.readyState === 'complete' && document.querySelector({json.dumps(selector)})?.getBoundingClientRect().toJSON()"
         box = eventually(lambda: self.ask(script), ANSWERS_WITHIN_S, lambda: f"no {selector}")
         place = {"x": box["x"] + min(box["width"] / 2, 40), "y": box["y"] + box["height"] / 2, "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from consumers.dashboard import dashboard
 from consumers.windower import windower
 from pipeline.brokers.memory import MemoryBroker, MemoryLog
@@ -63,9 +65,9 @@ class House:
     settings: Settings = SETTINGS
 
     @classmethod
-    def build(cls) -> House:
+    def build(cls, settings: Settings = SETTINGS) -> House:
         """With its topics, and nothing on them."""
-        house = cls(MemoryLog(SystemClock()), threading.Event())
+        house = cls(MemoryLog(SystemClock()), threading.Event(), settings)
         for topic in (*house.settings.topics.all(), *house.settings.state_topics()):
             house.broker().create_topic(topic)
         return house
@@ -92,25 +94,34 @@ class House:
         records = list(read_now(self.broker(), topic, begun))
         return [decode_window(record.value or b"") for record in records if record.offset >= begun[record.partition]]
 
-    def score(self, windows: Sequence[Window], wear: Mapping[str, float]) -> None:
-        """Predictions of the windows by device, and an alert for each device above the limit."""
+    def score(
+        self,
+        windows: Sequence[Window],
+        wear: Mapping[str, float],
+        weights: Mapping[str, tuple[float, ...]] | None = None,
+        rule: str = "worn",
+        per_step: str = "attention",
+    ) -> None:
+        """Predictions of the windows by device, and an alert for each device above the limit; `weights` of steps by device."""
         topics, messages = self.settings.topics, []
         for window in windows:
             prediction = prediction_of(window, wear[window.device], padding=3)
+            if weights and window.device in weights:
+                prediction = msgspec.structs.replace(prediction, steps={per_step: weights[window.device]})
             messages.append(Message(topics.predictions, window.device.encode(), encode_prediction(prediction)))
             if wear[window.device] > 0.8:
-                messages.append(Message(topics.alerts, window.device.encode(), encode_alert(alert_of(prediction))))
+                messages.append(Message(topics.alerts, window.device.encode(), encode_alert(alert_of(prediction, rule=rule))))
         publish(self.broker(), *messages)
 
 
 @contextmanager
-def serving(house: House, access: Access | None = None) -> Iterator[str]:
+def serving(house: House, access: Access | None = None, back: Back | None = None) -> Iterator[str]:
     """The dashboard's address."""
     stop = threading.Event()
-    app, read = dashboard(house.settings, house.connect, Back(), access or Access(None), stop)
+    app, reader = dashboard(house.settings, house.connect, back or Back(), access or Access(None), stop)
     with ExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", 0))
-        thread = threading.Thread(target=serve, args=(app, listening, read, stop))
+        thread = threading.Thread(target=serve, args=(app, listening, reader.run, stop))
         thread.start()
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}/"

@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
 from consumers.launch import Launch, build_stages, require_topics, run_stages
-from pipeline.brokers.protocol import Broker, Consumer, Message, Poll, Position, Publisher, TopicSettings
+from pipeline.brokers.protocol import Broker, Consumer, Message, Poll, Position, Publisher
 from pipeline.cli.context import connected, connector
 from pipeline.config import load
 from pipeline.logs import LogFormat, LogLevel, set_up
 from pipeline.process import stop_on_signals
+from tests.support.forwarding import ForwardingBroker, ForwardingConsumer, ForwardingPublisher
 
 
 class Place(Enum):
@@ -51,31 +51,12 @@ class Failure:
             os.kill(os.getpid(), self._signal)
 
 
-class FailingBroker:
-    """A `Broker` that delegates everything, and watches what is written and committed through it."""
+class FailingBroker(ForwardingBroker):
+    """Watches what is written and committed through it."""
 
     def __init__(self, inner: Broker, failure: Failure) -> None:
-        self.atomic = inner.atomic
-        self._inner = inner
+        super().__init__(inner)
         self._failure = failure
-
-    def topics(self) -> Mapping[str, TopicSettings]:
-        return self._inner.topics()
-
-    def create_topic(self, settings: TopicSettings) -> bool:
-        return self._inner.create_topic(settings)
-
-    def delete_topic(self, name: str) -> bool:
-        return self._inner.delete_topic(name)
-
-    def grow_topic(self, name: str, partitions: int) -> None:
-        self._inner.grow_topic(name, partitions)
-
-    def start_offsets(self, topic: str) -> Mapping[int, int]:
-        return self._inner.start_offsets(topic)
-
-    def end_offsets(self, topic: str) -> Mapping[int, int]:
-        return self._inner.end_offsets(topic)
 
     def publisher(self) -> Publisher:
         return _Publisher(self._inner.publisher(), self._failure)
@@ -84,18 +65,12 @@ class FailingBroker:
         inner = self._inner.consumer(topic, group, max_records)
         return inner if group is None else _Member(inner, self._failure)
 
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._inner.transaction()
 
-    def close(self) -> None:
-        self._inner.close()
-
-
-class _Publisher:
+class _Publisher(ForwardingPublisher):
     """What comes before the first record of the state has been acknowledged; tombstones come after a commit."""
 
     def __init__(self, inner: Publisher, failure: Failure) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._failure = failure
 
     def send(self, message: Message) -> None:
@@ -114,16 +89,10 @@ class _Publisher:
             self._failure.reach(Place.MIDDLE_OF_STATE)
         self._failure.states += 1
 
-    def flush(self) -> None:
-        self._inner.flush()
 
-    def close(self) -> None:
-        self._inner.close()
-
-
-class _Member:
+class _Member(ForwardingConsumer):
     def __init__(self, inner: Consumer, failure: Failure) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._failure = failure
 
     def poll(self, timeout_s: float) -> Poll:
@@ -131,20 +100,11 @@ class _Member:
         self._failure.restoring = bool(poll.assigned)
         return poll
 
-    def position(self, partition: int) -> int:
-        return self._inner.position(partition)
-
-    def seek(self, partition: int, offset: int) -> None:
-        self._inner.seek(partition, offset)
-
     def commit(self, positions: Sequence[Position]) -> None:
         # After an assignment the first commit is that of the positions that were found: the restore ends with it.
         self._failure.reach(Place.AFTER_RESTORE if self._failure.restoring else Place.BEFORE_COMMIT)
         self._inner.commit(positions)
         self._failure.restoring, self._failure.states = False, 0
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 def main(name: str, place: str, times: str, number: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -25,6 +25,7 @@ from tests.support.faulty_broker import FaultyBroker, Step
 Event = TypeVar("Event")
 
 GROUP = "house"
+REFERENCE = "reference"  # whose state nobody else believes
 NEVER_MS = 10**9
 MEMBERS = 2
 
@@ -111,7 +112,12 @@ class Compact:
     """The state topic is compacted."""
 
 
-Operation = Publish[Event] | Turn | Fault | Crash | Stop | Rebalance | Stall | Zombie | Compact
+@dataclass(frozen=True)
+class Change:
+    """All that there is has been read and all members have stopped cleanly; from now on they are configured otherwise."""
+
+
+Operation = Publish[Event] | Turn | Fault | Crash | Stop | Rebalance | Stall | Zombie | Compact | Change
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ class Flow(Generic[Event]):
     messages: Callable[[Event, int, int], list[Message]]  # of an event, the time in ms, the number of partitions
     wait_ms: Callable[[Event], int]  # time that passes before the event
     closing: Callable[[int], list[Message]]  # closes everything, given the number of partitions
+    changed: Callable[[], Stage] | None = None  # the stage after a change of the configuration
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,7 @@ class World(Generic[Event]):
             self.broker.create_topic(TopicSettings(topic, scenario.partitions))
         self.broker.create_topic(TopicSettings(self.state_topic, scenario.partitions, compacted=True))
         for partition in range(scenario.partitions):
-            self.reference.assign(Handover(partition, 0, writer="reference", partitions=scenario.partitions))
+            self.reference.assign(Handover(partition, 0, writer=REFERENCE, partitions=scenario.partitions))
 
     def do(self, operation: Operation[Event]) -> None:
         """One operation."""
@@ -183,29 +190,18 @@ class World(Generic[Event]):
                 self._crash(number)
             case Stop(number):
                 self._stop(number)
-            case Rebalance(partitions):
-                self.log.evict(GROUP, partitions)
             case Stall(number, partitions):
                 self._stall(number, partitions)
             case Zombie(turns, commits):
                 self._wake(turns, commits)
-            case Compact():
-                self.log.compact(self.state_topic)
+            case Rebalance() | Compact() | Change():
+                self._befall(operation)
 
     def finish(self) -> Stage:
         """All are gone; an uninterrupted session reads to the end, where everything closes."""
-        for number in range(MEMBERS):
-            self._crash(number)
-        for zombie in self._zombies:
-            zombie.broker.close()
+        self._end_all()
         self._publish(self.flow.closing(self.partitions))
-        last = self._start(self.flow.stage())
-        last.session.turn(0)
-        while last.session.turn(0):
-            pass
-        last.session.checkpoint()
-        last.session.checkpoint()  # what the first one allowed to be deleted
-        return last.stage
+        return self._read_to_end().stage
 
     def records(self, topic: str) -> list[Record]:
         """Everything in a topic."""
@@ -227,6 +223,46 @@ class World(Generic[Event]):
         made = set(self.reference.step(records, 0))
         self.expected |= made
         return made
+
+    def _befall(self, operation: Rebalance | Compact | Change) -> None:
+        """What comes from outside of the members."""
+        match operation:
+            case Rebalance(partitions):
+                self.log.evict(GROUP, partitions)
+            case Compact():
+                self.log.compact(self.state_topic)
+            case Change():
+                self._change()
+
+    def _change(self) -> None:
+        assert self.flow.changed is not None
+        self._end_all()
+        self._read_to_end().session.close()
+        for partition, end in self.log.ends(self._source).items():
+            self.judge(partition, end)
+        before, self.reference = self.reference, self.flow.changed()
+        for partition, end in self.log.ends(self._source).items():
+            left = before.checkpoint(partition)
+            state = [Record("state", partition, 0, 0, write.key, write.value) for write in left.writes]
+            self.reference.assign(Handover(partition, end, left.position, state, REFERENCE, self.partitions))
+            self.expected |= set(self.reference.checkpoint(partition).messages)
+        self.flow = replace(self.flow, stage=self.flow.changed)
+
+    def _end_all(self) -> None:
+        for number in range(MEMBERS):
+            self._crash(number)
+        for zombie in self._zombies:
+            zombie.broker.close()
+        self._zombies.clear()
+
+    def _read_to_end(self) -> _Member:
+        last = self._start(self.flow.stage())
+        last.session.turn(0)
+        while last.session.turn(0):
+            pass
+        last.session.checkpoint()
+        last.session.checkpoint()  # what the first one allowed to be deleted
+        return last
 
     def _pass(self, events: tuple[Event, ...]) -> None:
         for event in events:

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 
 from pipeline.brokers.memory import MemoryBroker, MemoryLog
-from pipeline.brokers.protocol import Consumer, Message, Poll, Position, Publisher, Record, TopicSettings
+from pipeline.brokers.protocol import Consumer, Message, Poll, Position, Publisher, Record
 from pipeline.errors import LostPartitions
+from tests.support.forwarding import ForwardingBroker, ForwardingConsumer, ForwardingPublisher
 
 OnCommit = Callable[[str, Position], None]
 """Told of each position that the log has accepted: topic, position."""
@@ -54,30 +55,17 @@ class Steps:
             happens()
 
 
-class FaultyBroker:
-    """One member's connection; a `Broker`."""
-
-    atomic = False
+class FaultyBroker(ForwardingBroker):
+    """One member's connection."""
 
     def __init__(self, log: MemoryLog, on_commit: OnCommit) -> None:
+        super().__init__(MemoryBroker(log))
+        self.atomic = False
         self.steps = Steps()
         self.held: frozenset[int] = frozenset()  # what its member was assigned
         self.lost: frozenset[int] = frozenset()  # partitions of a zombie: it learns of its loss only by a refused commit
         self._log = log
-        self._inner = MemoryBroker(log)
         self._on_commit = on_commit
-
-    def topics(self) -> Mapping[str, TopicSettings]:
-        return self._inner.topics()
-
-    def create_topic(self, settings: TopicSettings) -> bool:
-        return self._inner.create_topic(settings)
-
-    def delete_topic(self, name: str) -> bool:
-        return self._inner.delete_topic(name)
-
-    def grow_topic(self, name: str, partitions: int) -> None:
-        self._inner.grow_topic(name, partitions)
 
     def start_offsets(self, topic: str) -> Mapping[int, int]:
         self.steps.take(Step.RESTORE)
@@ -97,9 +85,6 @@ class FaultyBroker:
     def transaction(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def close(self) -> None:
-        self._inner.close()
-
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """What a member goes on to read that does not know that it has lost the partition."""
         return self._log.read(topic, partition, offset, limit)
@@ -115,11 +100,11 @@ class FaultyBroker:
         self._on_commit(topic, position)
 
 
-class _Publisher:
+class _Publisher(ForwardingPublisher):
     """What was sent reaches the log one by one, so a crash leaves any beginning of it there."""
 
     def __init__(self, inner: Publisher, steps: Steps) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._steps = steps
         self._sent: list[Message] = []
 
@@ -134,39 +119,27 @@ class _Publisher:
 
     def close(self) -> None:
         self._sent.clear()
-        self._inner.close()
+        super().close()
 
 
-class _Reader:
+class _Reader(ForwardingConsumer):
     """Reads without a group, a few records at a time, so that much can happen meanwhile."""
 
     def __init__(self, inner: Consumer, steps: Steps) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._steps = steps
 
     def poll(self, timeout_s: float) -> Poll:
         self._steps.take(Step.RESTORE)
         return self._inner.poll(timeout_s)
 
-    def position(self, partition: int) -> int:
-        return self._inner.position(partition)
 
-    def seek(self, partition: int, offset: int) -> None:
-        self._inner.seek(partition, offset)
-
-    def commit(self, positions: Sequence[Position]) -> None:
-        self._inner.commit(positions)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-class _Member:
+class _Member(ForwardingConsumer):
     """A member of a group. A zombie goes on reading what it held; only a commit tells it."""
 
     def __init__(self, broker: FaultyBroker, inner: Consumer, topic: str, max_records: int) -> None:
+        super().__init__(inner)
         self._broker = broker
-        self._inner = inner
         self._topic = topic
         self._max_records = max_records
 
@@ -187,12 +160,6 @@ class _Member:
             records += found
         return records
 
-    def position(self, partition: int) -> int:
-        return self._inner.position(partition)
-
-    def seek(self, partition: int, offset: int) -> None:
-        self._inner.seek(partition, offset)
-
     def commit(self, positions: Sequence[Position]) -> None:
         """One partition after the other: what is still this member's is stored, whatever is refused."""
         lost: LostPartitions | None = None
@@ -207,6 +174,3 @@ class _Member:
         if lost is not None:
             raise lost
         self._broker.steps.take(Step.COMMITTED)
-
-    def close(self) -> None:
-        self._inner.close()

@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.kafka_server import free_ports
+from tests.support.needs import unavailable
 
 _STARTS_WITHIN_S = 15
 _PUBLISHED_WITHIN_S = 30
@@ -95,8 +95,9 @@ class Mosquitto:
 class Devices:
     """A client that publishes as devices do."""
 
-    def __init__(self, broker: Mosquitto) -> None:
+    def __init__(self, broker: Mosquitto, user: str | None = None, password: str | None = None) -> None:
         self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client.username_pw_set(user, password)
         self._client.max_inflight_messages_set(200)
         self._client.connect(broker.host, broker.port)
         self._client.loop_start()
@@ -129,18 +130,16 @@ def running_mosquitto(folder: Path, guarded: Guarded | None = None) -> Iterator[
         broker.start()
         yield broker
     except MosquittoUnavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"this test needs an MQTT broker: {reason}")
-        pytest.skip(f"this test needs an MQTT broker: {reason}")
+        unavailable(f"this test needs an MQTT broker: {reason}")
     finally:
         if broker is not None:
             broker.stop()
 
 
 @contextmanager
-def devices_of(broker: Mosquitto) -> Iterator[Devices]:
+def devices_of(broker: Mosquitto, user: str | None = None, password: str | None = None) -> Iterator[Devices]:
     """Devices that are connected until the end of the block."""
-    devices = Devices(broker)
+    devices = Devices(broker, user, password)
     try:
         yield devices
     finally:

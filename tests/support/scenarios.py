@@ -12,7 +12,7 @@ from pipeline.brokers.protocol import Message
 from pipeline.core.alert_rules import AlertRule
 from pipeline.core.policy import WindowPolicy
 from pipeline.records import CloseReason, ModelIdentity, Prediction, PredictionTimes, Source, WindowSummary
-from pipeline.stages.alert import AlertTopics, prediction_alerts
+from pipeline.stages.alert import AlertStage, AlertTopics, prediction_alerts
 from pipeline.stages.window import WindowStage
 from pipeline.stages.window_partition import WindowTopics
 from pipeline.wire.headers import arrival_header, tick
@@ -20,6 +20,7 @@ from pipeline.wire.predictions import encode_prediction
 from pipeline.wire.readings import ReadingDecoder
 from tests.support import streams
 from tests.support.failure_model import (
+    Change,
     Compact,
     Crash,
     Fault,
@@ -45,6 +46,12 @@ def scenario(random: Random, event: Callable[[Random], Any]) -> Scenario[Any]:
     """Such events, read by members to whom things happen."""
     operations = tuple(_operation(random, event) for _ in range(random.randint(15, 50)))
     return Scenario(random.randint(1, 2), random.choice([1, 4, 100]), operations)
+
+
+def with_change(random: Random, event: Callable[[Random], Any]) -> Scenario[Any]:
+    """The same, with a change of the configuration in the midst of it."""
+    before, after = scenario(random, event), scenario(random, event)
+    return replace(before, operations=(*before.operations, Change(), *after.operations))
 
 
 def _operation(random: Random, event: Callable[[Random], Any]) -> Operation[Any]:
@@ -119,10 +126,14 @@ def random_scored(random: Random) -> Scored:
     )
 
 
-def alert_flow(rules: tuple[AlertRule, ...]) -> Flow[Scored]:
-    """The alert stage."""
+def alert_flow(rules: tuple[AlertRule, ...], changed: tuple[AlertRule, ...] = ()) -> Flow[Scored]:
+    """The alert stage; `changed`: the rules after a change."""
     topics = AlertTopics("predictions", "alerts", "rejected")
-    return Flow(lambda: prediction_alerts(topics, rules), ("alerts", "rejected"), _predictions, lambda _: 1, lambda _: [])
+
+    def stage(rules: tuple[AlertRule, ...]) -> Callable[[], AlertStage]:
+        return lambda: prediction_alerts(topics, rules)
+
+    return Flow(stage(rules), ("alerts", "rejected"), _predictions, lambda _: 1, lambda _: [], stage(changed))
 
 
 def _predictions(event: Scored, now_ms: int, partitions: int) -> list[Message]:

@@ -187,6 +187,40 @@ def random_policy(random: Random, shapes: Sequence[Shape] = SHAPES) -> WindowPol
     )
 
 
+def unusual_policy(random: Random) -> WindowPolicy:
+    """At the edges of what does not contradict itself: windows of one step, all carried, disorder and lateness beyond everything."""
+    unit, times = random.choice([1, 2, 5]), random.choice([1, 2, 3, 7])
+    size = random.randint(1, 7)
+    shapes: list[Shape] = [
+        Session(random.choice([1, 2, 3, 10, 25])),
+        Tumbling(random.choice([1, 2, 7, 30])),
+        Hopping(unit * times, unit),
+        Count(size, random.randint(1, size), random.random() < 0.5),
+    ]
+    shape = random.choice(shapes)
+    is_count = isinstance(shape, Count)
+    max_length = random.randint(size if is_count else 1, 9)
+    carry = 0 if is_count else random.choice([0, 0, max_length - 1])
+    out_of_orderness_ms = random.choice([0, 1, 5, 20, 60])
+    least_idle_ms = shape.gap_ms + out_of_orderness_ms if isinstance(shape, Session) else 1
+    return WindowPolicy(
+        shape=shape,
+        out_of_orderness_ms=out_of_orderness_ms,
+        idle_timeout_ms=max(least_idle_ms, random.choice([1, 2, 10, 30, 100])),
+        max_length=max_length,
+        overflow=Overflow.SPLIT if carry else random.choice(list(Overflow)),
+        keep=random.choice(list(Keep)),
+        max_duration_ms=None if is_count else random.choice([None, None, 0, 1, 5, 12, 40]),
+        carry=carry,
+        min_length=random.randint(1, max_length),
+        emit_every=0 if is_count else random.choice([0, 0, 1, 2, 3, max_length]),
+        allowed_lateness_ms=0 if is_count or carry else random.choice([0, 1, 5, 20, 100, 1000]),
+        max_ahead_ms=random.choice([None, 0, 5, 30]),
+        max_behind_ms=random.choice([None, 0, 5, 30]),
+        max_pending=random.choice([1, 2, 3, 10_000]),
+    )
+
+
 def _wait(random: Random) -> int:
     return random.choice([0, 1, 1, 2, 3, 4, 5, 8, 13, 21])
 

@@ -13,7 +13,7 @@ from pipeline.records import Window
 from pipeline.scoring.contract import Contract, ContractOutput, ContractSensor
 from pipeline.training.conditions import OperatingConditions
 from pipeline.training.scaling import fit_contract, fit_scaling, k_means
-from tests.support.windows import make_window
+from tests.support.windows import START_MS, make_window
 
 SENSORS = ("altitude", "speed", "heat", "flat")
 CENTRES = np.array([[0, 0], [10_000, 0.25], [20_000, 0.7]])
@@ -41,6 +41,12 @@ def test_scaling_is_mean_and_deviation_of_what_was_observed() -> None:
     mean, scale = fit_scaling(values)
     assert mean == (2, 5, 0, 5)
     assert scale == (1, 1, 1, 2.5), "a constant sensor, and one never observed, have scale 1"
+
+
+def test_steps_before_1970_count_like_any_other() -> None:
+    values = np.array([[1, 0, 2, 3], [3, 0, 4, 3]])
+    long_ago = make_window(values, SENSORS, times=[-2 * START_MS, -START_MS - 1])
+    assert fit_contract(unfitted(), [long_ago]).sensors[0].mean == 2
 
 
 def test_a_sensor_that_varies_by_rounding_only_is_not_blown_up() -> None:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from pipeline.brokers.protocol import Record
 from pipeline.records import Reading, Rejection, RejectReason
+from pipeline.wire.reading_body import split_batch
 from pipeline.wire.readings import MAX_DEVICE_BYTES, Decoded, ReadingDecoder, encode_reading
 from pipeline.wire.rejected import rejected_message
 
 DECODER = ReadingDecoder(["a", "b"])
+FLOAT32_MAX = 3.4028234663852886e38  # as a float32 it is written 3.4028235e38
 CODED = ReadingDecoder(["state", "a"], {"state": ["off", "on"]})
 
 
@@ -40,6 +42,10 @@ def _values(row: bytes) -> list[float | None]:
         ('{"device":"d","time":-5,"values":{"a":1},"comment":[1,{}]}', [(-5, [1.0, None])]),
         ('{"device":"d","time":"1970-01-01T01:00:00.005+01:00","values":{"a":1}}', [(5, [1.0, None])]),
         ('{"device":"d","time":5,"values":{"a":1,"unknown":"x"}}', [(5, [1.0, None])]),
+        ('{"device":"d","time":5,"values":{"a":1},"comment":"°C"}', [(5, [1.0, None])]),
+        ('\N{BYTE ORDER MARK}{"device":"d","time":5,"values":{"a":1}}', [(5, [1.0, None])]),
+        ('{"device":"d","time":5,"values":{"a":3.4028235e38}}', [(5, [FLOAT32_MAX, None])]),
+        ('{"device":"d","time":"1970-01-01T00:00:00.005Z","values":{"a":-3.4028235e38}}', [(5, [-FLOAT32_MAX, None])]),
         ('{"device":"d","times":[5,4],"values":{"a":[1,2],"b":[null,3]}}', [(5, [1.0, None]), (4, [2.0, 3.0])]),
         ('{"device":"d","times":[5,"1970-01-01T00:00:00Z"],"values":{"a":[1,2]}}', [(5, [1.0, None]), (0, [2.0, None])]),
     ],
@@ -56,6 +62,10 @@ def test_a_reading_is_taken(value: str, rows: list[object]) -> None:
         ("{", "json"),
         (b"\xff\xfe", "json"),
         (b'{"device":"d","time":1,"values":{"a":"\xff"}}', "json"),
+        (b'{"device":"d","time":1,"values":{"a":1},"\xff":0}', "json"),  # also where nobody asks for it
+        (b'{"device":"d","time":1,"values":{"a":1},"comment":"\xed\xa0\x80"}', "json"),
+        ('{"device":"d","time":1,"values":{"a":1}}'.encode("utf-16"), "json"),
+        ('{"device":"d","time":1,"values":{"a":1}}'.encode("utf-16-le"), "json"),
         ("[1]", "schema"),
         ('"text"', "schema"),
         ('{"time":1,"values":{"a":1}}', "schema"),
@@ -85,6 +95,8 @@ def test_the_record_key_must_be_the_device(key: bytes | None) -> None:
         ("1.5", "1", "schema"),
         ("true", "1", "schema"),
         ("99999999999999999999", "1", "schema"),
+        (str(2**62 + 1), "1", "schema"),
+        (str(-(2**62) - 1), "1", "schema"),
         ('"yesterday"', "1", "schema"),
         ('"2026-01-01T00:00:00"', "1", "schema"),
         ("1", "true", "schema"),
@@ -95,6 +107,7 @@ def test_the_record_key_must_be_the_device(key: bytes | None) -> None:
         ("1", "-Infinity", "not_finite"),
         ("1", "1e400", "not_finite"),
         ("1", "1e39", "not_finite"),
+        ("1", "3.4028236e38", "not_finite"),
         ("1", "1" + "0" * 400, "not_finite"),
         ("1", "null", "empty"),
     ],
@@ -158,6 +171,12 @@ def test_only_readings_of_a_batch_carry_an_index() -> None:
     assert (batch.batch, single.batch) == (True, False)
 
 
+def test_a_reading_of_a_batch_keeps_alone_what_was_said_of_it() -> None:
+    batch = b'{"device":"d\xc3\xbc","times":[1,"noon"],"values":{"a":[NaN,2],"z":["x",null],"q":7},"note":"all"}'
+    assert [json.loads(reading)["values"]["z"] for reading in split_batch(batch)] == ["x", None]
+    assert [decoded(reading, "d\u00fc".encode()) for reading in split_batch(batch)] == [["not_finite"], ["schema"]]
+
+
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 cells = st.none() | finite
 
@@ -167,4 +186,5 @@ def test_a_batch_says_the_same_as_its_readings_alone(steps: list[tuple[int, floa
     alone = [row for time, a, b in steps for row in decoded(encode_reading(Reading("d", time, {"a": a, "b": b})))]
     batch = {"device": "d", "times": [s[0] for s in steps], "values": {"a": [s[1] for s in steps], "b": [s[2] for s in steps]}}
     assert decoded(json.dumps(batch)) == alone
+    assert [row for reading in split_batch(json.dumps(batch).encode()) for row in decoded(reading)] == alone
     assert alone == [(time, [a, b]) if (a, b) != (None, None) else RejectReason.EMPTY for time, a, b in steps]

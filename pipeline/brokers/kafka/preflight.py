@@ -59,11 +59,11 @@ def _connected(address: str, host: str, port: int, limit_s: float) -> Iterator[s
     try:
         connection = socket.create_connection((host, port), timeout=limit_s)
     except socket.gaierror as error:
-        raise BrokerUnreachable(f"{address}: the host name cannot be resolved ({error.strerror})") from error
+        raise BrokerUnreachable(f"{address}: the host name cannot be resolved ({error.strerror}); is broker.url right?") from error
     except TimeoutError as error:
         raise BrokerUnreachable(f"{address}: no answer within {limit_s:g} s; wrong address, or a firewall in between") from error
     except ConnectionRefusedError as error:
-        raise BrokerUnreachable(f"{address}: nothing listens there") from error
+        raise BrokerUnreachable(f"{address}: nothing listens there; is broker.url right, and is Kafka running?") from error
     except OSError as error:
         raise BrokerUnreachable(f"{address}: {error.strerror or error}") from error
     with connection:

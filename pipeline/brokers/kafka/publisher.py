@@ -21,9 +21,8 @@ from pipeline.brokers.protocol import Message, TopicSettings
 from pipeline.clock import Clock
 from pipeline.errors import Transient
 
-# A batch's header is 61 bytes; a record's own lengths, flags and deltas take up to 36, a header's lengths up to 10.
+# A batch's header is 61 bytes; a record's own lengths, flags and deltas take up to 36.
 _BATCH_BYTES = 61 + 36
-_HEADER_BYTES = 10
 _MARGIN_S = 10.0  # the producer's thread gives up a record a little after its delivery timeout
 _STEP_S = 0.1
 _CLOSE_S = 5.0
@@ -90,7 +89,7 @@ class KafkaPublisher:
         if message.topic not in self._topics:
             self._topics[message.topic] = self._describe_topic(message.topic)
         topic = self._topics[message.topic]
-        size = check_message(message, topic) + _BATCH_BYTES + _HEADER_BYTES * len(message.headers)
+        size = check_message(message, topic) + _BATCH_BYTES
         limit = min(topic.max_message_bytes, IN_FLIGHT_BYTES)
         if size > limit:
             raise ValueError(f"a record of {size} bytes is larger than topic {message.topic!r} takes ({limit} bytes)")

@@ -14,6 +14,7 @@ from pipeline.brokers.sqlite.database import Database
 from pipeline.brokers.sqlite.failures import usable
 from pipeline.brokers.sqlite.locks import PartitionLocks
 from pipeline.brokers.sqlite.topics import Topic
+from pipeline.errors import Transient
 
 # Nothing in SQLite wakes another process, so who waits looks again: soon at first, then less often. One look is one query
 # of a few rows; asking PRAGMA data_version before it saves nothing that can be measured beside the waking up.
@@ -78,8 +79,16 @@ class SqliteConsumer:
             self._cursors.start(partition, committed[partition].offset if partition in committed else starts[partition])
         return tuple(Assignment(partition, committed.get(partition)) for partition in taken)
 
-    def _fetch(self, partition: int, offset: int, limit: int) -> list[Record]:
-        return log.read(self._database, self._topic, partition, offset, limit)
+    def _fetch(self, partition: int, offset: int, limit: int) -> tuple[list[Record], bool]:
+        """There is a record at `offset`, unless it was deleted: a member must not pass over what it has not read."""
+        records, is_all = log.read(self._database, self._topic, partition, offset, limit)
+        is_gone = not records or records[0].offset != offset
+        if is_gone and self._group is not None and not self._topic.settings.compacted:
+            raise Transient(
+                f"group {self._group!r}: partition {partition} of {self._topic.settings.name!r} was read up to offset {offset},"
+                " and the records there are past their retention"
+            )
+        return records, is_all
 
     def position(self, partition: int) -> int:
         return self._cursors.position(partition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,15 @@ class Database:
             return connection
 
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
-        """All rows of a query. No cursor stays open: an open one would keep the write-ahead log from being emptied."""
-        with translated(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+        """All rows of a query."""
+        with self.reading(sql, parameters) as cursor:
+            return cursor.fetchall()
+
+    @contextmanager
+    def reading(self, sql: str, parameters: tuple[object, ...]) -> Iterator[sqlite3.Cursor]:
+        """Rows of a query, as many as are wanted. No cursor stays open: that would keep the write-ahead log from being emptied."""
+        with translated(self.path), closing(self._connection.execute(sql, parameters)) as cursor:
+            yield cursor
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

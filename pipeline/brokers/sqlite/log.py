@@ -12,6 +12,8 @@ from pipeline.brokers.protocol import Headers, Message, Position, Record
 from pipeline.brokers.sqlite.database import Database
 from pipeline.brokers.sqlite.topics import Topic
 
+READ_BYTES = 16 * 1024 * 1024
+
 _encode_headers = msgspec.msgpack.Encoder().encode
 _decode_headers = msgspec.msgpack.Decoder(Headers).decode
 
@@ -48,17 +50,19 @@ def append(connection: sqlite3.Connection, topic: Topic, partition: int, message
     )
 
 
-def read(database: Database, topic: Topic, partition: int, offset: int, limit: int) -> list[Record]:
-    """At most `limit` records from `offset` on."""
+def read(database: Database, topic: Topic, partition: int, offset: int, limit: int) -> tuple[list[Record], bool]:
+    """Records from `offset` on, at most `limit` and about `READ_BYTES`; whether the log has no more of them."""
     name = topic.settings.name
-    return [
-        Record(name, partition, at, timestamp, key, value, _decode_headers(headers) if headers else ())
-        for at, timestamp, key, value, headers in database.rows(
-            "SELECT offset, timestamp, key, value, headers FROM records"
-            " WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
-            (topic.id, partition, offset, limit),
-        )
-    ]
+    sql = "SELECT offset, timestamp, key, value, headers FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset"
+    records: list[Record] = []
+    size = 0
+    with database.reading(sql, (topic.id, partition, offset)) as rows:
+        for at, timestamp, key, value, headers in rows:
+            records.append(Record(name, partition, at, timestamp, key, value, _decode_headers(headers) if headers else ()))
+            size += len(value or b"")
+            if len(records) == limit or size >= READ_BYTES:
+                return records, False
+    return records, True
 
 
 def end_offsets(database: Database, topic: Topic) -> dict[int, int]:

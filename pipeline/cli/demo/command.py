@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pipeline.cli.context import only_warnings
 
 LEAST_DEVICES = 2  # one is held out in training
 
@@ -24,9 +25,7 @@ def demo(
     from pipeline.cli.demo.narration import console_for_people
     from pipeline.cli.demo.show import show
 
-    chosen = context.find_root().get_parameter_source("log_level")
-    if chosen is not None and chosen.name == "DEFAULT":
-        logging.getLogger().setLevel(logging.WARNING)
+    only_warnings(context)
     with console_for_people() as console:
         try:
             show(folder, devices, console, os.environ)

@@ -12,10 +12,10 @@ import pytest
 from pipeline.brokers.kafka import KafkaBroker, KafkaOptions
 from pipeline.brokers.protocol import TopicSettings
 from pipeline.clock import SystemClock
-from tests.conftest import without_kafka
 from tests.support.broker_logs import unique_name
 from tests.support.kafka_jars import KafkaUnavailable
 from tests.support.kafka_server import KafkaServer, Secured, running_server
+from tests.support.needs import unavailable
 from tests.support.tls_files import TlsFiles, make_tls_files
 
 QUICK = KafkaOptions(session_timeout_ms=1_500, heartbeat_interval_ms=300)
@@ -71,5 +71,5 @@ def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredK
         try:
             server = stack.enter_context(running_server(secured))
         except KafkaUnavailable as reason:
-            without_kafka(str(reason))
+            unavailable(f"this test needs a Kafka: {reason}")
         yield SecuredKafka(server, files, "alice", "alice-secret")
