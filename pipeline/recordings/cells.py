@@ -8,7 +8,7 @@ import re
 from pipeline.errors import ConfigurationError
 from pipeline.wire.times import parse_time
 
-TIME_ALLOWED = "milliseconds since the epoch (int64), or RFC 3339 such as 2026-01-01T00:00:00.250Z (without a zone: UTC)"
+TIME_ALLOWED = "milliseconds since the epoch (at most 2^62), or RFC 3339 such as 2026-01-01T00:00:00.250Z (without a zone: UTC)"
 ARRIVAL_ALLOWED = f"a time of 1970 or later: {TIME_ALLOWED}"
 NUMBER_ALLOWED = "a finite number; empty or NaN for unobserved"
 DEVICE_ALLOWED = "a device id of at least one character"

@@ -26,7 +26,7 @@ def test_it_serves_until_it_is_told_to_stop_and_ends_well(folder: Path, sensorli
         with urllib.request.urlopen(url, timeout=10) as answer:
             text = answer.read().decode()
             assert "<title>sensorline</title>" in text
-            assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
         stream = urllib.request.urlopen(f"{url}events", timeout=10)
         assert stream.readline().startswith(b"data: {")
         assert page.interrupt() == 0, "also while somebody is watching"

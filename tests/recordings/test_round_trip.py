@@ -13,12 +13,13 @@ from pipeline.errors import ConfigurationError, SensorlineError
 from pipeline.recordings.files import EXTENSIONS, read_recording, write_recording
 from pipeline.recordings.labels import Label, read_labels, write_labels
 from pipeline.records import Reading
+from pipeline.wire.times import MAX_TIME
 
 SENSORS = ("temperature", "a, b", "mode")
 TEXT = ("mode",)
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
-times = st.integers(-(2**63) + 1, 2**63 - 1)
+times = st.integers(-MAX_TIME, MAX_TIME)
 values = st.fixed_dictionaries(
     {},
     optional={
