@@ -32,7 +32,7 @@ values = st.fixed_dictionaries(
 
 @st.composite
 def recordings(draw: st.DrawFn) -> list[Reading]:
-    arrivals = st.integers(0, 2**63 - 1) if draw(st.booleans()) else st.none()
+    arrivals = st.integers(0, MAX_TIME) if draw(st.booleans()) else st.none()
     return draw(st.lists(st.builds(Reading, device=texts, time=times, values=values, arrival=arrivals), max_size=20))
 
 

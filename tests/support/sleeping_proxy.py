@@ -17,15 +17,9 @@ class SleepingProxy:
         self._to = port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
-        self._answering: list[socket.socket] = []  # far ends that have not said that they are done
         self._asleep = threading.Event()
         self.port: int = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def connections(self) -> int:
-        """Those that the far end has not closed."""
-        return len(self._answering)
 
     def sleep(self) -> None:
         """What is connected now is dead, and does not know it."""
@@ -45,7 +39,6 @@ class SleepingProxy:
                 near, _ = self._listening.accept()
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._sockets += [near, far]
-                self._answering.append(far)
                 for source, target in ((near, far), (far, near)):
                     threading.Thread(target=self._pass_on, args=(source, target, self._asleep), daemon=True).start()
 
@@ -54,8 +47,6 @@ class SleepingProxy:
             while data := source.recv(PIECE):
                 if not asleep.is_set():
                     target.sendall(data)
-            if source in self._answering:
-                self._answering.remove(source)
             if not asleep.is_set():
                 target.shutdown(socket.SHUT_WR)
 
