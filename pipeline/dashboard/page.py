@@ -41,6 +41,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
+    # The browser would keep some for later, and after a laptop's sleep try these dead ones first, one after the other.
+    "Connection": "close",
 }
 OPEN_PATHS = frozenset({"/enter", "/static/page.css", "/static/icon.svg", "/healthz", "/readyz"})
 MOST_SHOWN_BYTES = 1_000  # of what somebody enters as the token

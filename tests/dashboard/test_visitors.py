@@ -115,10 +115,19 @@ def test_a_laptop_that_slept_sees_the_present(house: House, outlasting: ExitStac
     browser.awaits("#tiles .all b", "1")
     proxy.sleep()
     house.publish(*live("pump-2", "pump-3"))
-    browser.awaits("#banner", "has not answered since")
     browser.awaits("#tiles .all b", "3")
     browser.awaits("#live", "live")
     assert browser.text("#banner") == ""
+
+
+def test_a_page_whose_dashboard_does_not_answer_says_so(house: House, outlasting: ExitStack, browser: Tab) -> None:
+    house.publish(*live("pump-1"))
+    proxy = outlasting.enter_context(sleeping_proxy(port_of(outlasting.enter_context(serving(house)))))
+    browser.open(f"http://127.0.0.1:{proxy.port}/")
+    browser.awaits("#tiles .all b", "1")
+    proxy.freeze()
+    browser.awaits("#banner", "has not answered since")
+    assert browser.text("#tiles .all b") == "1"
 
 
 def test_five_thousand_devices_are_shown(house: House, browser: Tab) -> None:

@@ -26,6 +26,10 @@ class SleepingProxy:
         self._asleep.set()
         self._asleep = threading.Event()
 
+    def freeze(self) -> None:
+        """From now on nothing goes through, on new connections neither."""
+        self._asleep.set()
+
     def close(self) -> None:
         """Closes everything."""
         for one in (self._listening, *self._sockets):

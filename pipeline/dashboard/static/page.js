@@ -10,7 +10,7 @@ const ANSWERS_MS = 3000;
 const FAR_BEHIND = 5000; // records
 const TOLD_MS = 60000;
 
-const state = { about: null, rows: new Map(), groups: [], health: null, status: null, now: Date.now(), heard: Date.now(), tried: 0, skippedAt: -Infinity };
+const state = { about: null, rows: new Map(), groups: [], health: null, status: null, now: Date.now(), heard: Date.now(), tried: 0, patience: AGAIN_MS, skippedAt: -Infinity };
 const byId = (id) => document.getElementById(id);
 const views = {};
 let stream = null;
@@ -124,6 +124,7 @@ async function connect() {
   const answer = await fetch("/about", { signal: AbortSignal.timeout(ANSWERS_MS) }).catch(() => null);
   connecting = false;
   state.tried = Date.now();
+  state.patience = answer?.ok ? QUIET_MS : AGAIN_MS;
   if (answer?.status === 401) location.assign("/enter");
   if (!answer?.ok) return;
   state.about = await answer.json();
@@ -133,9 +134,12 @@ async function connect() {
   show();
 }
 
-/** After a sleep, or behind a proxy, a connection can be gone without a word: the browser itself would wait for minutes. */
+/**
+ * After a sleep, or behind a proxy, connections can be gone without a word: the browser itself would wait for minutes, and
+ * takes one after the other of those it kept for the next request.
+ */
 function watch() {
-  const quiet = Date.now() - Math.max(state.heard, state.tried) > QUIET_MS;
+  const quiet = Date.now() - state.heard > QUIET_MS && Date.now() - state.tried > state.patience;
   const closed = stream?.readyState !== EventSource.OPEN && Date.now() - state.tried > AGAIN_MS;
   if (quiet || closed) connect();
   say();
