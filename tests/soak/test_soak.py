@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from random import Random
 
@@ -18,8 +18,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.brokers.protocol import Record
-from pipeline.brokers.url import open_broker, parse_url
+from pipeline.brokers.protocol import Broker, Record
 from pipeline.clock import SystemClock
 from pipeline.config import load
 from pipeline.scoring.adopt import bundle_model
@@ -31,6 +30,7 @@ from producers.simulator.spec import Faults, FleetSpec
 from tests.soak.crew import Crew
 from tests.soak.plan import PARTITIONS, actions, round_length
 from tests.soak.verdict import Reference, Verdict
+from tests.support.beside import beside
 from tests.support.broker_logs import unique_name
 from tests.support.failing_process import Place
 from tests.support.models import save, sound_model
@@ -90,33 +90,17 @@ def pipeline(kafka_url: str, tmp_path: Path) -> Iterator[Pipeline]:
         yield made
 
 
-@contextmanager
-def load_on(pipeline: Pipeline) -> Iterator[None]:
+def load_on(pipeline: Pipeline) -> AbstractContextManager[None]:
     """The fleet reports at its own pace until the end of the block."""
-    stop = threading.Event()
-    failed: list[BaseException] = []
 
-    def publish() -> None:
-        broker = open_broker(parse_url(pipeline.url, pipeline.folder), SystemClock())
-        try:
-            for shift in range(10**6):
-                if stop.is_set():
-                    return
-                spec = FleetSpec(**{**vars(FLEET), "seed": SEED + shift})
-                publish_fleet(broker, pipeline.readings, spec, Pacer(SystemClock(), stop))
-        except BaseException as error:  # carried to the test's thread
-            failed.append(error)
-        finally:
-            broker.close()
+    def publish(broker: Broker, stop: threading.Event) -> None:
+        for shift in range(10**6):
+            if stop.is_set():
+                return
+            spec = FleetSpec(**{**vars(FLEET), "seed": SEED + shift})
+            publish_fleet(broker, pipeline.readings, spec, Pacer(SystemClock(), stop))
 
-    thread = threading.Thread(target=publish)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert not failed, failed
+    return beside(pipeline, publish)
 
 
 class Followed:

@@ -9,21 +9,19 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.brokers.protocol import Message, Publisher
-from pipeline.brokers.url import open_broker, parse_url
-from pipeline.clock import SystemClock
+from pipeline.brokers.protocol import Broker, Message, Publisher
 from pipeline.records import Reading
 from pipeline.scoring.adopt import bundle_model
 from pipeline.scoring.contract import ContractSensor
 from pipeline.scoring.keras_engine import keras
 from pipeline.wire.readings import encode_reading
+from tests.support.beside import beside
 from tests.support.commands import STARTS_WITHIN_S, Running, eventually
 from tests.support.pipelines import Pipeline
 
@@ -87,31 +85,14 @@ def start_dashboard(pipeline: Pipeline) -> tuple[Running, str]:
     return dashboard, found.group()
 
 
-@contextmanager
-def reporting(pipeline: Pipeline, devices: int) -> Iterator[None]:
+def reporting(pipeline: Pipeline, devices: int) -> AbstractContextManager[None]:
     """Each device reports once in a period, until the end of the block."""
-    stop, errors = threading.Event(), list[BaseException]()
 
-    def run() -> None:
-        broker = open_broker(parse_url(pipeline.url, pipeline.folder), SystemClock(), kafka=pipeline.settings.broker.kafka.options())
-        try:
-            publisher = broker.publisher()
+    def report(broker: Broker, stop: threading.Event) -> None:
+        with closing(broker.publisher()) as publisher:
             _report(publisher, pipeline.readings, devices, stop)
-            publisher.close()
-        except BaseException as error:  # carried to the test's thread
-            errors.append(error)
-        finally:
-            broker.close()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        if errors:
-            raise errors[0]
+    return beside(pipeline, report)
 
 
 def _report(publisher: Publisher, topic: str, devices: int, stop: threading.Event) -> None:
